@@ -1,0 +1,77 @@
+"""A cluster as the platform sees it, and the protocol that every provider fulfils."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Identity = Literal["admin", "student"]
+State = Literal["running", "stopped", "broken"]
+
+# The name under which a kubeconfig's cluster entry carries what the provider knows about the cluster, as an extension:
+#   {provider: kwok, capabilities: [metrics, audit], student: ada, auditLog: /path (admin's kubeconfig only)}
+KUBECONFIG_EXTENSION = "seatrial"
+# Where the platform keeps its own objects, out of the student's reach.
+PLATFORM_NAMESPACE = "seatrial-system"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """What to make. `student` is the user name of the student's certificate."""
+
+    name: str
+    student: str = "student"
+    nodes: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster. `folder` (0700) holds its files, `server` is the API server's URL."""
+
+    name: str
+    provider: str
+    state: State
+    server: str
+    student: str
+    folder: Path
+    created: str  # RFC 3339
+
+
+class Provider(Protocol):
+    """Makes and removes clusters. Every method raises ClusterError in one sentence."""
+
+    name: str
+    capabilities: frozenset[str]
+
+    def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
+        """Make a cluster that a student can use at once. A half-made one is removed unless it is asked to be kept."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Idempotent: an unknown name succeeds. Returns once the API server is gone."""
+        ...
+
+    def list(self) -> list[Cluster]:
+        """Every cluster of this provider, by name."""
+        ...
+
+    def kubeconfig(self, name: str, identity: Identity) -> Path:
+        """The kubeconfig file (0600) of an identity. Raises PermanentError for an unknown cluster."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """End its processes and keep its state. Idempotent."""
+        ...
+
+    def start(self, name: str) -> None:
+        """Run a stopped cluster again; returns when it answers. Idempotent."""
+        ...
+
+    def snapshot(self, name: str, file: Path) -> None:
+        """Write the cluster's whole state into a file, at once or not at all."""
+        ...
+
+    def restore(self, name: str, file: Path) -> None:
+        """Put the cluster into the state of a snapshot; returns when it answers."""
+        ...

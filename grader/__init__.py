@@ -1,0 +1,1 @@
+"""Score a lab from the state of a cluster. Reads, never writes."""

@@ -1,0 +1,339 @@
+"""lab.yaml as pydantic models: one source for reading, validating, and the JSON Schema that editors use.
+
+Patterns that name a Kubernetes object partially stay plain mappings here (`PartialObject`); `grader.checks` compiles them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+# A span of time as Kubernetes writes it: "500ms", "3s", "2m", "1h30m". In seconds once read.
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """A span of time in seconds. Raises ValueError where the text is not one."""
+    if not text or _SPAN.sub("", text):
+        raise ValueError(f'"{text}" is not a span of time; write it like "500ms", "30s", "2m" or "1h30m"')
+    return sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(text))
+
+
+def _span(text: str) -> str:
+    seconds(text)
+    return text
+
+
+Span = Annotated[str, AfterValidator(_span)]
+# The features of a cluster that a check or a lab can need. Providers state theirs with the same words.
+Capability = Literal["pods", "metrics", "network-policy", "load-balancer", "audit", "ingress"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _partial(value: dict[str, Any]) -> dict[str, Any]:
+    for key in ("apiVersion", "kind"):
+        if not isinstance(value.get(key), str) or not value[key]:
+            raise ValueError(f"a partial object needs {key} as text, to say what to look for")
+    return value
+
+
+PartialObject = Annotated[dict[str, Any], AfterValidator(_partial)]
+
+
+class CheckBase(_Strict):
+    """What every check has in common."""
+
+    needs: tuple[Capability, ...] = Field((), description="Capabilities without which the check is skipped.")
+    within: Span | None = Field(None, description="How long `--wait` goes on looking while the check fails.")
+    hold: Span | None = Field(None, description="How long it must stay true.")
+    points: float | None = Field(None, gt=0, description="Default: an equal share of what the task has left.")
+    message: str | None = Field(None, description="What the student reads when it fails.")
+    hidden: bool = Field(False, description="Counts, but the student sees only the task's title.")
+
+
+class Match(CheckBase):
+    """Some object contains the partial object."""
+
+    match: PartialObject
+
+
+class Absent(CheckBase):
+    """No object contains the partial object."""
+
+    absent: PartialObject
+
+
+class CountOf(_Strict):
+    """How many objects may contain `of`."""
+
+    of: PartialObject
+    equals: int | None = Field(None, ge=0)
+    at_least: int | None = Field(None, ge=0)
+    at_most: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> CountOf:
+        if self.equals is None and self.at_least is None and self.at_most is None:
+            raise ValueError("count needs one of equals, at_least, at_most")
+        if self.equals is not None and (self.at_least is not None or self.at_most is not None):
+            raise ValueError("count takes either equals or a range of at_least and at_most")
+        return self
+
+
+class Count(CheckBase):
+    """The number of objects that contain `of` is as asked."""
+
+    count: CountOf
+
+
+class Cel(CheckBase):
+    """A boolean CEL expression over the lists that `with` brings in."""
+
+    cel: str
+    with_: dict[str, PartialObject] = Field(default_factory=dict, alias="with")
+
+
+class CallPattern(_Strict):
+    """An API call: every field given must be equal; a list means any of these."""
+
+    verb: str | tuple[str, ...] | None = None
+    group: str | None = None
+    resource: str | tuple[str, ...] | None = None
+    subresource: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    user_agent: str | None = Field(None, description='What the user agent begins with, "kubectl" for example.')
+    succeeded: bool | None = Field(True, description="Answered with 2xx. null: whatever the answer.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> CallPattern:
+        if self.verb is None and self.resource is None:
+            raise ValueError("audit needs a verb or a resource")
+        return self
+
+
+class Audit(CheckBase):
+    """The student made such an API call since the lab began."""
+
+    audit: CallPattern
+
+
+class HttpProbe(_Strict):
+    """GET `path` of a Service or Pod."""
+
+    service: str | None = None
+    pod: str | None = None
+    port: int | str
+    path: str = "/"
+    status: int | None = None
+    contains: str | None = None
+
+
+class TcpProbe(_Strict):
+    """Connect to a port of a Service or Pod."""
+
+    service: str | None = None
+    pod: str | None = None
+    port: int | str
+
+
+class DnsProbe(_Strict):
+    """Look `name` up inside a Pod."""
+
+    name: str
+    pod: str | None = None
+    resolves: bool = True
+
+
+class ExecProbe(_Strict):
+    """Run a command in a Pod's container."""
+
+    pod: str
+    command: tuple[str, ...]
+    container: str | None = None
+    exit_code: int = 0
+    contains: str | None = None
+
+
+class LogsProbe(_Strict):
+    """Read a Pod's log."""
+
+    pod: str
+    container: str | None = None
+    contains: str
+
+
+class ProbeSpec(_Strict):
+    """Exactly one kind of probe."""
+
+    http: HttpProbe | None = None
+    tcp: TcpProbe | None = None
+    dns: DnsProbe | None = None
+    exec: ExecProbe | None = None
+    logs: LogsProbe | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ProbeSpec:
+        given = [n for n in ("http", "tcp", "dns", "exec", "logs") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a probe is exactly one of http, tcp, dns, exec, logs; here: {', '.join(given) or 'none'}")
+        for target in (self.http, self.tcp):
+            if target is not None and (target.service is None) == (target.pod is None):
+                raise ValueError("a probe names either a service or a pod")
+        return self
+
+
+class Probe(CheckBase):
+    """Something asked of real Pods."""
+
+    probe: ProbeSpec
+
+
+class Notebook(CheckBase):
+    """A nbgrader cell, by its grade_id, has all its points."""
+
+    notebook: str
+
+
+class Script(CheckBase):
+    """A program in the lab's folder exits 0; its last line is the message."""
+
+    script: str
+
+    @field_validator("script")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        path = Path(value)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f'"{value}" must be a path inside the lab\'s folder')
+        return value
+
+
+class AnyOf(CheckBase):
+    """At least one of other checks holds."""
+
+    any_of: tuple[Check, ...] = Field(min_length=2)
+
+
+class AllOf(CheckBase):
+    """All of other checks hold."""
+
+    all_of: tuple[Check, ...] = Field(min_length=1)
+
+
+CHECK_KINDS: dict[str, type[CheckBase]] = {
+    "match": Match,
+    "absent": Absent,
+    "count": Count,
+    "cel": Cel,
+    "audit": Audit,
+    "probe": Probe,
+    "notebook": Notebook,
+    "script": Script,
+    "any_of": AnyOf,
+    "all_of": AllOf,
+}
+_KIND_OF = {model: kind for kind, model in CHECK_KINDS.items()}
+
+
+def kind_of(check: CheckBase) -> str:
+    """The word that makes a check what it is: "match", "cel", …"""
+    return _KIND_OF[type(check)]
+
+
+def _discriminate(value: Any) -> str | None:
+    if isinstance(value, CheckBase):
+        return kind_of(value)
+    if isinstance(value, dict):
+        found = [kind for kind in CHECK_KINDS if kind in value]
+        return found[0] if len(found) == 1 else None
+    return None
+
+
+Check = Annotated[
+    Annotated[Match, Tag("match")]
+    | Annotated[Absent, Tag("absent")]
+    | Annotated[Count, Tag("count")]
+    | Annotated[Cel, Tag("cel")]
+    | Annotated[Audit, Tag("audit")]
+    | Annotated[Probe, Tag("probe")]
+    | Annotated[Notebook, Tag("notebook")]
+    | Annotated[Script, Tag("script")]
+    | Annotated[AnyOf, Tag("any_of")]
+    | Annotated[AllOf, Tag("all_of")],
+    Discriminator(
+        _discriminate,
+        custom_error_type="check_kind",
+        custom_error_message=f"a check has exactly one of {', '.join(CHECK_KINDS)}",
+    ),
+]
+
+AnyOf.model_rebuild()
+AllOf.model_rebuild()
+
+_ID = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+class Task(_Strict):
+    """One thing to do, worth points."""
+
+    id: str = Field(pattern=_ID, max_length=63)
+    title: str = Field(min_length=1)
+    points: float = Field(1, gt=0)
+    score: Literal["sum", "all"] = Field("sum", description="sum: each check earns its share. all: all or nothing.")
+    hint: str | None = None
+    checks: tuple[Check, ...] = Field(min_length=1)
+
+
+class Parameter(_Strict):
+    """A value drawn for each student."""
+
+    choose: tuple[str | int | float | bool, ...] = Field(min_length=1)
+
+
+class Free(_Strict):
+    """Something that the solution sets and the lab leaves to the student: `lab test` does not ask for a check of it."""
+
+    kind: str
+    name: str | None = None
+    path: str = Field(description='Where, with [] for every item: "spec.template.spec.containers[].name". "*": the object.')
+    why: str = Field(min_length=1)
+
+
+class Lab(_Strict):
+    """A lab. `folder` and `slug` come from where it was read; parameters are still in place as `${name}`."""
+
+    title: str = Field(min_length=1)
+    summary: str = Field(min_length=1)
+    minutes: int = Field(gt=0)
+    level: Literal["beginner", "intermediate", "advanced"]
+    concepts: tuple[str, ...] = ()
+    decks: tuple[str, ...] = ()
+    after: tuple[str, ...] = Field((), description="Slugs of the labs that come first, without their number.")
+    namespace: str = Field(pattern=_ID, max_length=63)
+    images: tuple[str, ...] = ()
+    needs: tuple[Capability, ...] = ()
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    free: tuple[Free, ...] = Field((), description="What the solution sets and a student may do otherwise, and why.")
+    tasks: tuple[Task, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _points_add_up(self) -> Lab:
+        seen: set[str] = set()
+        for task in self.tasks:
+            if task.id in seen:
+                raise ValueError(f'two tasks have the id "{task.id}"')
+            seen.add(task.id)
+            stated = [c.points for c in task.checks if c.points is not None]
+            if sum(stated) > task.points + 1e-9:
+                raise ValueError(f'the checks of task "{task.id}" are worth {sum(stated):g} points, the task {task.points:g}')
+            if len(stated) == len(task.checks) and abs(sum(stated) - task.points) > 1e-9:
+                raise ValueError(f'the checks of task "{task.id}" add up to {sum(stated):g} points, the task has {task.points:g}')
+        return self
