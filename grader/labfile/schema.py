@@ -1,6 +1,7 @@
 """lab.yaml as pydantic models: one source for reading, validating, and the JSON Schema that editors use.
 
-Patterns that name a Kubernetes object partially stay plain mappings here (`PartialObject`); `grader.checks` compiles them.
+Patterns that name a Kubernetes object partially stay plain mappings here (`PartialObject`); `grader.checks` compiles
+them.
 """
 
 from __future__ import annotations
@@ -183,7 +184,9 @@ class ProbeSpec(_Strict):
     def _exactly_one(self) -> ProbeSpec:
         given = [n for n in ("http", "tcp", "dns", "exec", "logs") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise ValueError(f"a probe is exactly one of http, tcp, dns, exec, logs; here: {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"a probe is exactly one of http, tcp, dns, exec, logs; here: {', '.join(given) or 'none'}"
+            )
         for target in (self.http, self.tcp):
             if target is not None and (target.service is None) == (target.pod is None):
                 raise ValueError("a probe names either a service or a pod")
@@ -291,6 +294,18 @@ class Task(_Strict):
     hint: str | None = None
     checks: tuple[Check, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _points_add_up(self) -> Task:
+        stated = [c.points for c in self.checks if c.points is not None]
+        total = sum(stated)
+        if total > self.points + 1e-9:
+            raise ValueError(f'the checks of task "{self.id}" are worth {total:g} points, the task {self.points:g}')
+        if len(stated) == len(self.checks) and abs(total - self.points) > 1e-9:
+            raise ValueError(f'the checks of task "{self.id}" add up to {total:g} points, the task has {self.points:g}')
+        if len(stated) < len(self.checks) and total > self.points - 1e-9:
+            raise ValueError(f'the checks of task "{self.id}" that state points leave none for the others')
+        return self
+
 
 class Parameter(_Strict):
     """A value drawn for each student."""
@@ -303,7 +318,9 @@ class Free(_Strict):
 
     kind: str
     name: str | None = None
-    path: str = Field(description='Where, with [] for every item: "spec.template.spec.containers[].name". "*": the object.')
+    path: str = Field(
+        description='Where, with [] for every item: "spec.template.spec.containers[].name". "*": the object.'
+    )
     why: str = Field(min_length=1)
 
 
@@ -325,15 +342,10 @@ class Lab(_Strict):
     tasks: tuple[Task, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _points_add_up(self) -> Lab:
+    def _ids_differ(self) -> Lab:
         seen: set[str] = set()
         for task in self.tasks:
             if task.id in seen:
                 raise ValueError(f'two tasks have the id "{task.id}"')
             seen.add(task.id)
-            stated = [c.points for c in task.checks if c.points is not None]
-            if sum(stated) > task.points + 1e-9:
-                raise ValueError(f'the checks of task "{task.id}" are worth {sum(stated):g} points, the task {task.points:g}')
-            if len(stated) == len(task.checks) and abs(sum(stated) - task.points) > 1e-9:
-                raise ValueError(f'the checks of task "{task.id}" add up to {sum(stated):g} points, the task has {task.points:g}')
         return self
