@@ -1,0 +1,5 @@
+"""The embedded provider: the real control plane as plain processes, and KWOK playing the kubelets. No container engine."""
+
+from clusters.kwok.provider import KwokProvider
+
+__all__ = ["KwokProvider"]

@@ -1,0 +1,148 @@
+"""What is on disk of every cluster: a folder each (0700), its record, and a lock for each name.
+
+clusters/NAME/cluster.json      the record; `ready` is False while the cluster is being made
+clusters/NAME/admin.yaml        kubeconfig of the platform
+clusters/NAME/student.yaml      kubeconfig of the student
+clusters/.NAME.lock             held by whoever changes the cluster; a dead process holds nothing
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+from clusters.errors import ClusterError, PermanentError, TransientError
+from clusters.model import Identity
+
+# A DNS label, and short enough that the paths below it stay readable.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+RECORD = "cluster.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a cluster. `ready` is False until it has been handed over once."""
+
+    name: str
+    provider: str
+    student: str
+    server: str
+    created: str  # RFC 3339
+    ready: bool
+
+
+def root() -> Path:
+    """The folder of all clusters; it need not exist."""
+    return Path(platformdirs.user_data_dir("seatrial")) / "clusters"
+
+
+def folder(name: str) -> Path:
+    """The folder of one cluster; it need not exist. Raises PermanentError for what cannot be a cluster's name."""
+    if not NAME.fullmatch(name):
+        raise PermanentError(
+            f"{name!r} cannot be a cluster's name: use up to 40 lower-case letters, digits and dashes, "
+            "beginning and ending with a letter or digit"
+        )
+    return root() / name
+
+
+def kubeconfig_file(name: str, identity: Identity) -> Path:
+    """Where an identity's kubeconfig is kept."""
+    return folder(name) / f"{identity}.yaml"
+
+
+def now() -> str:
+    """This moment, RFC 3339 in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, at once or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as fault:
+        part.unlink(missing_ok=True)
+        raise PermanentError(f"{path} cannot be written: {fault.strerror}") from fault
+
+
+def save(record: Record) -> None:
+    """Remember a cluster."""
+    write(folder(record.name) / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+
+
+def load(name: str) -> Record | None:
+    """What is remembered of a cluster; None for an unknown one and for one that was never begun properly."""
+    try:
+        return Record(**json.loads((folder(name) / RECORD).read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (json.JSONDecodeError, TypeError) as fault:
+        raise PermanentError(
+            f"{folder(name) / RECORD} cannot be read; remove the cluster with `seatrial cluster down {name}`"
+        ) from fault
+
+
+def names() -> list[str]:
+    """Every name that has a folder, sorted."""
+    if not root().is_dir():
+        return []
+    return sorted(p.name for p in root().iterdir() if p.is_dir() and NAME.fullmatch(p.name))
+
+
+def make(name: str) -> Path:
+    """Make a cluster's folder, 0700."""
+    path = folder(name)
+    try:
+        root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(mode=0o700)
+    except OSError as fault:
+        raise PermanentError(f"{path} cannot be made: {fault.strerror}") from fault
+    return path
+
+
+def remove(name: str) -> None:
+    """Remove a cluster's folder. The record goes last, so that a removal that was cut short is seen and taken up."""
+    path = folder(name)
+    if not path.exists():
+        return
+    for child in path.iterdir():
+        if child.name != RECORD:
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+    shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold a cluster's name. Raises TransientError where somebody else is at it."""
+    folder(name)
+    try:
+        root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(root() / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise ClusterError(f"{root()} cannot be written: {fault.strerror}") from fault
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            raise TransientError(
+                f"cluster {name} is being changed by another command; try again when that has ended"
+            ) from fault
+        yield
+    finally:
+        os.close(descriptor)
