@@ -13,7 +13,7 @@ from grader.labfile.faults import Fault, LabFaults, shown
 from grader.labfile.parameters import draw, replace, replace_value
 from grader.labfile.schema import Lab
 from grader.labfile.validation import validate
-from grader.labfile.yamlfile import Dialect, Document, documents, text
+from grader.labfile.yamlfile import Dialect, Document, documents, rebuilt, text
 
 _FOLDER = re.compile(r"(?:(?P<number>[0-9]{2,})-)?(?P<slug>[a-z0-9](?:[-a-z0-9]{0,48}[a-z0-9])?)")
 # Draws one of the choices of the parameter that it is given the name of.
@@ -24,8 +24,8 @@ Choose = Callable[[str, list[Any]], Any]
 class LoadedLab:
     """A lab as one student gets it.
 
-    `slug` is the folder's name without its number ("services" and "09" of 09-services; the number may be ""). `spec`
-    has its `${params}` replaced by `params`. `digest` is SHA-256, in hex, over the names and contents of the lab's files.
+    `slug` and `number` are "services" and "09" of 09-services; the number may be "". `spec` has its `${params}`
+    replaced by `params`. `digest` is SHA-256, in hex, over the names and contents of the lab's files.
     """
 
     slug: str
@@ -103,7 +103,10 @@ def _spec(
         faults.append(Fault(path, raw.line(), "lab.yaml is a mapping that begins with `title: …`"))
         return None
     drawn = _draw_all(raw.value.get("parameters"), choose, given)
-    value = {k: v if k == "parameters" else _put(v, drawn) for k, v in raw.value.items()}
+    value = raw.value
+    if drawn:
+        value = rebuilt(raw, Dialect.LAB, lambda written, keeps_type: replace_value(written, drawn, keeps_type))
+        value["parameters"] = raw.value["parameters"]
     spec = validate(Lab, value, path, raw.line, faults)
     return None if spec is None else (spec, drawn, raw)
 
@@ -118,18 +121,6 @@ def _draw_all(declared: Any, choose: Choose, given: Mapping[str, Any]) -> dict[s
         elif isinstance(choices, list) and choices:
             drawn[name] = choose(name, choices)
     return drawn
-
-
-def _put(value: Any, params: Mapping[str, Any]) -> Any:
-    if not params:
-        return value
-    if isinstance(value, str):
-        return replace_value(value, params, True)
-    if isinstance(value, dict):
-        return {replace(k, params): _put(v, params) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_put(item, params) for item in value]
-    return value
 
 
 def files(folder: Path) -> list[Path]:

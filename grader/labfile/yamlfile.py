@@ -125,6 +125,11 @@ def documents(
     return found if len(faults) == before else []
 
 
+def rebuilt(document: Document, dialect: Dialect, replace: Replace) -> Any:
+    """The value of a document that was read without faults, parameters replaced."""
+    return _Builder(document.path, dialect, replace, []).build(document.node, 0)
+
+
 def _compose(path: Path, content: str, faults: list[Fault]) -> Iterator[yaml.Node]:
     try:
         loader = _Nodes(content)
