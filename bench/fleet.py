@@ -95,10 +95,10 @@ class Plain:
             "etcd": "etcd",
         }
         programs = [w for flag, p in flags.items() for w in (f"--{flag}-binary", str(program(p)))]
-        self._kwokctl(
-            "create", "cluster", "--name", name, "--runtime", "binary", *programs, "--secure-port",
-            "--kube-authorization", "--kube-admission", "--wait", "60s", "--kubeconfig", str(kubeconfig), "-c", str(self.folder / "kwok.yaml"),
-        )  # fmt: skip
+        secured = ("--secure-port", "--kube-authorization", "--kube-admission")
+        files = ("--kubeconfig", str(kubeconfig), "-c", str(self.folder / "kwok.yaml"))
+        create = ("create", "cluster", "--name", name, "--runtime", "binary", "--wait", "60s")
+        self._kwokctl(*create, *programs, *secured, *files)
         self._kwokctl("scale", "node", "--replicas", str(nodes), "--name", name)
         return kubeconfig
 
