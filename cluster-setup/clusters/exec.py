@@ -5,11 +5,14 @@ A child runs in a session of its own, so that Ctrl-C reaches only us, and we end
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +95,55 @@ def run(
     if process.returncode:
         raise CommandError(words, err or out, process.returncode)
     return Completed(out, err)
+
+
+def stream(
+    argv: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> None:
+    """Run a command to its end and hand over each line it prints, on either stream, as it comes.
+
+    Parameters and errors as for `run`; the error's text shows the last lines.
+    """
+    words = [str(a) for a in argv]
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+    except OSError as fault:
+        raise CommandError(words, str(fault), 127) from fault
+    last: deque[str] = deque(maxlen=20)
+    late = threading.Event()
+
+    def expire() -> None:
+        late.set()
+        end(process)
+
+    clock = threading.Timer(timeout, expire)
+    clock.daemon = True
+    clock.start()
+    try:
+        with process.stdout or io.StringIO() as printed:
+            for line in printed:
+                last.append(line)
+                on_line(line.rstrip("\n"))
+        process.wait()
+    except BaseException:  # Ctrl-C included: leave no child behind
+        end(process)
+        raise
+    finally:
+        clock.cancel()
+    if process.returncode:
+        raise CommandError(words, "".join(last), None if late.is_set() else process.returncode)

@@ -258,6 +258,14 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// metrics-server 0.9.0 asks for etcd's libraries of 3.6.11, which its program never calls; without these three lines etcd
+// itself would be built from a mixture and call itself 3.6.11. Kubernetes 1.36.3 was released with 3.6.8.
+replace (
+	go.etcd.io/etcd/api/v3 => go.etcd.io/etcd/api/v3 v3.6.8
+	go.etcd.io/etcd/client/pkg/v3 => go.etcd.io/etcd/client/pkg/v3 v3.6.8
+	go.etcd.io/etcd/client/v3 => go.etcd.io/etcd/client/v3 v3.6.8
+)
+
 replace (
 	k8s.io/api => k8s.io/api v0.36.3
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.36.3
