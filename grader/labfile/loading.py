@@ -54,6 +54,17 @@ class LoadedLab:
         return replace(content, self.params)
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What could be read of a lab that may have faults."""
+
+    slug: str
+    number: str
+    spec: Lab | None
+    params: Mapping[str, Any]
+    document: Document | None
+
+
 def read(
     folder: Path, *, student: str = "student", secret: str = "", params: Mapping[str, Any] | None = None
 ) -> LoadedLab:
@@ -63,52 +74,65 @@ def read(
     every fault of lab.yaml and of the folder's name, and for a missing README.md.
     """
     faults: list[Fault] = []
-    path = folder / "lab.yaml"
+    made = draft(folder, faults, student=student, secret=secret, params=params)
+    if faults or made.spec is None or made.document is None:
+        raise LabFaults(faults)
+    return LoadedLab(made.slug, made.number, folder, made.spec, made.params, digest(folder), made.document)
+
+
+def draft(
+    folder: Path,
+    faults: list[Fault],
+    *,
+    student: str = "student",
+    secret: str = "",
+    params: Mapping[str, Any] | None = None,
+) -> Draft:
+    """As `read`, with the faults added to a list, and as much of the lab as they leave."""
     if not folder.is_dir():
-        raise LabFaults([Fault(folder, 0, "there is no such folder; a lab is a folder with a lab.yaml")])
+        faults.append(Fault(folder, 0, "there is no such folder; a lab is a folder with a lab.yaml"))
+        return Draft("", "", None, {}, None)
     name = _FOLDER.fullmatch(folder.resolve().name)
     if name is None:
         rule = 'a lab\'s folder is called like "03-labels": lower-case letters, digits and dashes, 50 at most'
         faults.append(Fault(folder, 0, rule))
     if not (folder / "README.md").is_file():
         faults.append(Fault(folder / "README.md", 0, "there is no such file; a lab needs a README.md"))
-    slug = name["slug"] if name else "lab"
+    slug, number = (name["slug"], name["number"] or "") if name else ("", "")
 
     def choose(name: str, choices: list[Any]) -> Any:
         return draw(choices, slug=slug, student=student, secret=secret, name=name)
 
-    loaded = _spec(path, choose, params or {}, faults)
-    if faults or loaded is None:
-        raise LabFaults(faults)
-    spec, drawn, document = loaded
-    number = (name["number"] or "") if name else ""
-    return LoadedLab(slug, number, folder, spec, drawn, digest(folder), document)
+    document = _document(folder / "lab.yaml", faults)
+    if document is None:
+        return Draft(slug, number, None, {}, None)
+    drawn = _draw_all(document.value.get("parameters"), choose, params or {})
+    value = document.value
+    if drawn:
+        value = rebuilt(document, Dialect.LAB, lambda written, keeps_type: replace_value(written, drawn, keeps_type))
+        value["parameters"] = document.value["parameters"]
+    spec = validate(Lab, value, document.path, document.line, faults)
+    return Draft(slug, number, spec, drawn, document)
 
 
-def _spec(
-    path: Path, choose: Choose, given: Mapping[str, Any], faults: list[Fault]
-) -> tuple[Lab, dict[str, Any], Document] | None:
+def _document(path: Path, faults: list[Fault]) -> Document | None:
+    """The one mapping that lab.yaml holds."""
     source = text(path, faults)
     if source is None:
         return None
+    before = len(faults)
     found = documents(path, Dialect.LAB, faults, source=source)
-    if len(found) != 1:
-        if found:
-            faults.append(Fault(path, found[1].line(), "lab.yaml is one YAML document; this is a second one"))
-        elif not faults:
-            faults.append(Fault(path, 0, "is empty; a lab needs at least a title, a summary, a namespace and tasks"))
+    if len(faults) > before:
         return None
-    raw = found[0]
-    if not isinstance(raw.value, dict):
-        faults.append(Fault(path, raw.line(), "lab.yaml is a mapping that begins with `title: …`"))
+    if not found:
+        faults.append(Fault(path, 0, "is empty; a lab needs at least a title, a summary, a namespace and tasks"))
         return None
-    drawn = _draw_all(raw.value.get("parameters"), choose, given)
-    value = raw.value
-    if drawn:
-        value = rebuilt(raw, Dialect.LAB, lambda written, keeps_type: replace_value(written, drawn, keeps_type))
-        value["parameters"] = raw.value["parameters"]
-    spec = validate(Lab, value, path, raw.line, faults)
-    return None if spec is None else (spec, drawn, raw)
+    if len(found) > 1:
+        faults.append(Fault(path, found[1].line(), "lab.yaml is one YAML document; this is a second one"))
+    if not isinstance(found[0].value, dict):
+        faults.append(Fault(path, found[0].line(), "lab.yaml is a mapping that begins with `title: …`"))
+        return None
+    return found[0]
 
 
 def _draw_all(declared: Any, choose: Choose, given: Mapping[str, Any]) -> dict[str, Any]:

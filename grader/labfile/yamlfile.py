@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from grader.labfile.faults import Fault
+from grader.labfile.scalars import LEADING_ZERO, kubectl_scalar, lab_scalar
 
 # A file's size in bytes, and the values in it once aliases are expanded. etcd takes objects of 1.5 MiB at most.
 MAX_BYTES = 2 * 1024 * 1024
@@ -169,7 +170,7 @@ class _Builder:
 
     def __init__(self, path: Path, dialect: Dialect, replace: Replace | None, faults: list[Fault]) -> None:
         self.path, self.dialect, self.replace, self.faults = path, dialect, replace, faults
-        self.resolve = _lab_scalar if dialect is Dialect.LAB else _kubectl_scalar
+        self.resolve = lab_scalar if dialect is Dialect.LAB else kubectl_scalar
         self.count = 0
         self.open: set[int] = set()
         self.stopped = False
@@ -238,7 +239,7 @@ class _Builder:
         if self.replace is not None:
             written = self.replace(written, False)
         if self.dialect is Dialect.KUBECTL and node.tag == _PLAIN:
-            resolved = _kubectl_scalar(written)
+            resolved = kubectl_scalar(written)
             if isinstance(resolved, bool):
                 return "true" if resolved else "false"
             return str(resolved) if isinstance(resolved, int) else written
@@ -262,7 +263,7 @@ class _Builder:
         return self.plain(node, written) if plain else written
 
     def plain(self, node: yaml.ScalarNode, written: str) -> Any:
-        if self.dialect is Dialect.LAB and _LEADING_ZERO.fullmatch(written):
+        if self.dialect is Dialect.LAB and LEADING_ZERO.fullmatch(written):
             digits = written.lstrip("-+0") or "0"
             self.fault(node, f"{written} may be octal or decimal; write 0o{digits}, {digits}, or quotes for text")
             return None
@@ -275,57 +276,3 @@ class _Builder:
 
 def _tag(node: yaml.Node) -> str:
     return node.tag.replace(_TAG, "!!") if node.tag.startswith(_TAG) else node.tag
-
-
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
-_NULL = {"", "~", "null", "Null", "NULL"}
-_CORE_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_GO_BOOL = _CORE_BOOL | {
-    word: value
-    for value, words in ((True, ("y", "yes", "on")), (False, ("n", "no", "off")))
-    for one in words
-    for word in (one, one.capitalize(), one.upper())
-}
-_DECIMAL = re.compile(r"[-+]?[0-9]{1,40}")
-_BASED = re.compile(r"[-+]?0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+|[0-7]+)")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_ODD_FLOATS = {f"{sign}.{word}" for sign in ("", "-", "+") for word in ("inf", "Inf", "INF")} | {".nan", ".NaN", ".NAN"}
-
-
-def _number(written: str) -> int | float | None:
-    if _DECIMAL.fullmatch(written):
-        return int(written)
-    if _FLOAT.fullmatch(written):
-        return float(written)
-    return math.inf if written in _ODD_FLOATS else None
-
-
-def _lab_scalar(written: str) -> Any:
-    """A plain word by YAML 1.2's core schema."""
-    if written in _NULL:
-        return None
-    if written in _CORE_BOOL:
-        return _CORE_BOOL[written]
-    if written[0] not in "-+.0123456789":
-        return written
-    if written.startswith(("0x", "0o")) and _BASED.fullmatch(written):
-        return int(written, 0)
-    value = _number(written)
-    return written if value is None else value
-
-
-def _kubectl_scalar(written: str) -> Any:
-    """A plain word as go-yaml 2 reads it (resolve.go)."""
-    if written in _NULL:
-        return None
-    if written in _GO_BOOL:
-        return _GO_BOOL[written]
-    if written[0] not in "-+.0123456789":
-        return written
-    digits = written.replace("_", "")
-    if _BASED.fullmatch(digits):
-        sign = -1 if digits.startswith("-") else 1
-        bare = digits.lstrip("-+")
-        return sign * (int(bare, 0) if bare[1].isalpha() else int(bare, 8))
-    value = _number(digits)
-    return written if value is None else value

@@ -89,7 +89,7 @@ def _parts(types: Types, value: Any, of: dict[str, Any], keys: Keys, check: _Che
     for key, item in enumerate(value) if isinstance(value, list) else value.items():
         inner = _inner(of, key)
         if inner is None:
-            yield _unknown(of, key, keys)
+            yield _unknown(of, str(key), keys)
         else:
             yield from check(types, item, inner, (*keys, key))
 
