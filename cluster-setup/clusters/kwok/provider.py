@@ -16,6 +16,7 @@ from clusters.kubectl import kubectl
 from clusters.kwok.config import LOOPBACK, PORTS, kwokctl_configuration
 from clusters.kwok.nodes import node
 from clusters.kwok.ports import choose
+from clusters.kwok.stages import stages
 from clusters.model import Cluster, ClusterSpec, Identity
 from clusters.tools import program
 
@@ -67,13 +68,13 @@ class KwokProvider:
         record = store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False)
         store.save(record)
         config = kwokctl_configuration(ports, MANIFESTS / "audit-policy.yaml", MANIFESTS / "metrics-server")
-        store.write(folder / "kwokctl.yaml", json.dumps(config))
+        store.write(folder / "kwokctl.yaml", json.dumps(config) + "\n---\n" + stages())
         self._identities(spec, server)
         _kwokctl(spec.name, "create", "cluster", "--config", folder / "kwokctl.yaml", "--kubeconfig", "")
         objects = [node(n + 1) for n in range(spec.nodes)]
-        identity = Path(kubeconfig.__file__).parent / "manifests" / "student.yaml"
+        rights = [p.read_text() for p in sorted((Path(kubeconfig.__file__).parent / "manifests").glob("*.yaml"))]
         text = "\n---\n".join(
-            [(MANIFESTS / "cluster.yaml").read_text(), identity.read_text(), *(yaml.safe_dump(o) for o in objects)]
+            [(MANIFESTS / "cluster.yaml").read_text(), *rights, *(yaml.safe_dump(o) for o in objects)]
         )
         admin = store.kubeconfig_file(spec.name, "admin")
         kubectl(admin, "apply", "--server-side", "-f", "-", stdin=text)
