@@ -307,6 +307,9 @@ class Task(_Strict):
         return self
 
 
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+
+
 class Parameter(_Strict):
     """A value drawn for each student."""
 
@@ -337,7 +340,7 @@ class Lab(_Strict):
     namespace: str = Field(pattern=_ID, max_length=63)
     images: tuple[str, ...] = ()
     needs: tuple[Capability, ...] = ()
-    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
     free: tuple[Free, ...] = Field((), description="What the solution sets and a student may do otherwise, and why.")
     tasks: tuple[Task, ...] = Field(min_length=1)
 

@@ -1,1 +1,9 @@
-"""Find every fault of a lab without a cluster, and write new labs."""
+"""Find every fault of a lab without a cluster, and write new labs.
+
+lint   a folder -> list of Fault
+new    a small working lab to start from
+"""
+
+from grader.lint.lab import lint
+
+__all__ = ["lint"]
