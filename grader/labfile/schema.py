@@ -1,7 +1,7 @@
 """lab.yaml as pydantic models: one source for reading, validating, and the JSON Schema that editors use.
 
 Patterns that name a Kubernetes object partially stay plain mappings here (`PartialObject`); `grader.checks` compiles
-them.
+them. One module, though a long one: the kinds of checks refer to each other, and most of it is descriptions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 # A span of time as Kubernetes writes it: "500ms", "3s", "2m", "1h30m". In seconds once read.
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -29,7 +40,13 @@ def _span(text: str) -> str:
     return text
 
 
-Span = Annotated[str, AfterValidator(_span)]
+# `true` is no number, "3" is none, and "yes" is neither true nor false.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Span = Annotated[
+    str, AfterValidator(_span), WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h))+$"})
+]
 # The features of a cluster that a check or a lab can need. Providers state theirs with the same words.
 Capability = Literal["pods", "metrics", "network-policy", "load-balancer", "audit", "ingress"]
 
@@ -45,7 +62,19 @@ def _partial(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-PartialObject = Annotated[dict[str, Any], AfterValidator(_partial)]
+_TEXT = {"type": "string", "minLength": 1}
+PartialObject = Annotated[
+    dict[str, Any],
+    AfterValidator(_partial),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "As much of a Kubernetes object as matters.",
+            "properties": {"apiVersion": _TEXT, "kind": _TEXT},
+            "required": ["apiVersion", "kind"],
+        }
+    ),
+]
 
 
 class CheckBase(_Strict):
@@ -54,30 +83,30 @@ class CheckBase(_Strict):
     needs: tuple[Capability, ...] = Field((), description="Capabilities without which the check is skipped.")
     within: Span | None = Field(None, description="How long `--wait` goes on looking while the check fails.")
     hold: Span | None = Field(None, description="How long it must stay true.")
-    points: float | None = Field(None, gt=0, description="Default: an equal share of what the task has left.")
+    points: Number | None = Field(None, gt=0, description="Default: an equal share of what the task has left.")
     message: str | None = Field(None, description="What the student reads when it fails.")
-    hidden: bool = Field(False, description="Counts, but the student sees only the task's title.")
+    hidden: Flag = Field(False, description="Counts, but the student sees only the task's title.")
 
 
 class Match(CheckBase):
     """Some object contains the partial object."""
 
-    match: PartialObject
+    match: PartialObject = Field(description="Some object contains this.")
 
 
 class Absent(CheckBase):
     """No object contains the partial object."""
 
-    absent: PartialObject
+    absent: PartialObject = Field(description="No object contains this.")
 
 
 class CountOf(_Strict):
     """How many objects may contain `of`."""
 
     of: PartialObject
-    equals: int | None = Field(None, ge=0)
-    at_least: int | None = Field(None, ge=0)
-    at_most: int | None = Field(None, ge=0)
+    equals: Whole | None = Field(None, ge=0, description="Exactly so many.")
+    at_least: Whole | None = Field(None, ge=0, description="So many or more.")
+    at_most: Whole | None = Field(None, ge=0, description="So many or fewer.")
 
     @model_validator(mode="after")
     def _one_bound(self) -> CountOf:
@@ -91,27 +120,31 @@ class CountOf(_Strict):
 class Count(CheckBase):
     """The number of objects that contain `of` is as asked."""
 
-    count: CountOf
+    count: CountOf = Field(description="How many objects contain a partial object.")
 
 
 class Cel(CheckBase):
     """A boolean CEL expression over the lists that `with` brings in."""
 
-    cel: str
-    with_: dict[str, PartialObject] = Field(default_factory=dict, alias="with")
+    cel: str = Field(min_length=1, description="The expression; it gives true or false.")
+    with_: dict[str, PartialObject] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Each name stands for the list of all objects that contain its partial object.",
+    )
 
 
 class CallPattern(_Strict):
     """An API call: every field given must be equal; a list means any of these."""
 
-    verb: str | tuple[str, ...] | None = None
-    group: str | None = None
-    resource: str | tuple[str, ...] | None = None
-    subresource: str | None = None
-    namespace: str | None = None
-    name: str | None = None
+    verb: str | tuple[str, ...] | None = Field(None, description="create, get, list, patch, …; a list: any of them.")
+    group: str | None = Field(None, description='The API group; "" is the core one.')
+    resource: str | tuple[str, ...] | None = Field(None, description='The plural, "pods"; a list: any of them.')
+    subresource: str | None = Field(None, description="exec, log, scale, …")
+    namespace: str | None = Field(None, description="The namespace of the call.")
+    name: str | None = Field(None, description="The object's name.")
     user_agent: str | None = Field(None, description='What the user agent begins with, "kubectl" for example.')
-    succeeded: bool | None = Field(True, description="Answered with 2xx. null: whatever the answer.")
+    succeeded: Flag | None = Field(True, description="Answered with 2xx. null: whatever the answer.")
 
     @model_validator(mode="after")
     def _says_something(self) -> CallPattern:
@@ -123,62 +156,62 @@ class CallPattern(_Strict):
 class Audit(CheckBase):
     """The student made such an API call since the lab began."""
 
-    audit: CallPattern
+    audit: CallPattern = Field(description="The student made such an API call since the lab began.")
 
 
 class HttpProbe(_Strict):
     """GET `path` of a Service or Pod."""
 
-    service: str | None = None
-    pod: str | None = None
-    port: int | str
-    path: str = "/"
-    status: int | None = None
-    contains: str | None = None
+    service: str | None = Field(None, description="The Service that is asked; or say which pod.")
+    pod: str | None = Field(None, description="The Pod that is asked; or say which service.")
+    port: Whole | str = Field(description="The port's number or name.")
+    path: str = Field("/", description="The path of the URL.")
+    status: Whole | None = Field(None, description="The HTTP status of the answer.")
+    contains: str | None = Field(None, description="A text in the answer.")
 
 
 class TcpProbe(_Strict):
     """Connect to a port of a Service or Pod."""
 
-    service: str | None = None
-    pod: str | None = None
-    port: int | str
+    service: str | None = Field(None, description="The Service that is asked; or say which pod.")
+    pod: str | None = Field(None, description="The Pod that is asked; or say which service.")
+    port: Whole | str = Field(description="The port's number or name.")
 
 
 class DnsProbe(_Strict):
     """Look `name` up inside a Pod."""
 
-    name: str
-    pod: str | None = None
-    resolves: bool = True
+    name: str = Field(description="The name that is looked up.")
+    pod: str | None = Field(None, description="The Pod that it is looked up in.")
+    resolves: Flag = Field(True, description="Whether there must be an answer.")
 
 
 class ExecProbe(_Strict):
     """Run a command in a Pod's container."""
 
-    pod: str
-    command: tuple[str, ...]
-    container: str | None = None
-    exit_code: int = 0
-    contains: str | None = None
+    pod: str = Field(description="The Pod's name.")
+    command: tuple[str, ...] = Field(min_length=1, description="The program and its arguments; no shell.")
+    container: str | None = Field(None, description="Where the Pod has several.")
+    exit_code: Whole = Field(0, description="The exit code that it must have.")
+    contains: str | None = Field(None, description="A text in the output.")
 
 
 class LogsProbe(_Strict):
     """Read a Pod's log."""
 
-    pod: str
-    container: str | None = None
-    contains: str
+    pod: str = Field(description="The Pod's name.")
+    container: str | None = Field(None, description="Where the Pod has several.")
+    contains: str = Field(description="A text in the log.")
 
 
 class ProbeSpec(_Strict):
     """Exactly one kind of probe."""
 
-    http: HttpProbe | None = None
-    tcp: TcpProbe | None = None
-    dns: DnsProbe | None = None
-    exec: ExecProbe | None = None
-    logs: LogsProbe | None = None
+    http: HttpProbe | None = Field(None, description="GET a path.")
+    tcp: TcpProbe | None = Field(None, description="Connect to a port.")
+    dns: DnsProbe | None = Field(None, description="Look a name up.")
+    exec: ExecProbe | None = Field(None, description="Run a command in a container.")
+    logs: LogsProbe | None = Field(None, description="Read a container's log.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ProbeSpec:
@@ -196,19 +229,19 @@ class ProbeSpec(_Strict):
 class Probe(CheckBase):
     """Something asked of real Pods."""
 
-    probe: ProbeSpec
+    probe: ProbeSpec = Field(description="Something asked of real Pods.")
 
 
 class Notebook(CheckBase):
     """A nbgrader cell, by its grade_id, has all its points."""
 
-    notebook: str
+    notebook: str = Field(min_length=1, description="The grade_id of a notebook cell that must have all its points.")
 
 
 class Script(CheckBase):
     """A program in the lab's folder exits 0; its last line is the message."""
 
-    script: str
+    script: str = Field(min_length=1, description="A program in the lab's folder that must exit 0.")
 
     @field_validator("script")
     @classmethod
@@ -222,13 +255,13 @@ class Script(CheckBase):
 class AnyOf(CheckBase):
     """At least one of other checks holds."""
 
-    any_of: tuple[Check, ...] = Field(min_length=2)
+    any_of: tuple[Check, ...] = Field(min_length=2, description="At least one of these checks holds.")
 
 
 class AllOf(CheckBase):
     """All of other checks hold."""
 
-    all_of: tuple[Check, ...] = Field(min_length=1)
+    all_of: tuple[Check, ...] = Field(min_length=1, description="All of these checks hold.")
 
 
 CHECK_KINDS: dict[str, type[CheckBase]] = {
@@ -287,12 +320,12 @@ _ID = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 class Task(_Strict):
     """One thing to do, worth points."""
 
-    id: str = Field(pattern=_ID, max_length=63)
-    title: str = Field(min_length=1)
-    points: float = Field(1, gt=0)
+    id: str = Field(pattern=_ID, max_length=63, description="Names the task in files; the student does not see it.")
+    title: str = Field(min_length=1, description="What to do; the README has a section of this title.")
+    points: Number = Field(1, gt=0, description="What the task is worth.")
     score: Literal["sum", "all"] = Field("sum", description="sum: each check earns its share. all: all or nothing.")
-    hint: str | None = None
-    checks: tuple[Check, ...] = Field(min_length=1)
+    hint: str | None = Field(None, description="Shown when the student asks for it.")
+    checks: tuple[Check, ...] = Field(min_length=1, description="What must hold.")
 
     @model_validator(mode="after")
     def _points_add_up(self) -> Task:
@@ -313,36 +346,38 @@ ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63
 class Parameter(_Strict):
     """A value drawn for each student."""
 
-    choose: tuple[str | int | float | bool, ...] = Field(min_length=1)
+    choose: tuple[str | Whole | Number | Flag, ...] = Field(min_length=1, description="One of these.")
 
 
 class Free(_Strict):
     """Something that the solution sets and the lab leaves to the student: `lab test` does not ask for a check of it."""
 
-    kind: str
-    name: str | None = None
+    kind: str = Field(min_length=1, description="The kind of the object.")
+    name: str | None = Field(None, description="The object's name; any where it is left out.")
     path: str = Field(
         description='Where, with [] for every item: "spec.template.spec.containers[].name". "*": the object.'
     )
-    why: str = Field(min_length=1)
+    why: str = Field(min_length=1, description="Why the lab leaves it open.")
 
 
 class Lab(_Strict):
     """A lab. `folder` and `slug` come from where it was read; parameters are still in place as `${name}`."""
 
-    title: str = Field(min_length=1)
-    summary: str = Field(min_length=1)
-    minutes: int = Field(gt=0)
-    level: Literal["beginner", "intermediate", "advanced"]
-    concepts: tuple[str, ...] = ()
-    decks: tuple[str, ...] = ()
+    title: str = Field(min_length=1, description="The lab's name in the catalogue.")
+    summary: str = Field(min_length=1, description="What the student will be able to do, in a sentence.")
+    minutes: Whole = Field(gt=0, description="How long it takes.")
+    level: Literal["beginner", "intermediate", "advanced"] = Field(description="Whom it is for.")
+    concepts: tuple[str, ...] = Field((), description="Words that the catalogue can be searched by.")
+    decks: tuple[str, ...] = Field((), description="File names of the lectures that the lab goes with.")
     after: tuple[str, ...] = Field((), description="Slugs of the labs that come first, without their number.")
-    namespace: str = Field(pattern=_ID, max_length=63)
-    images: tuple[str, ...] = ()
-    needs: tuple[Capability, ...] = ()
-    parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
+    namespace: str = Field(pattern=_ID, max_length=63, description="The student's default namespace.")
+    images: tuple[str, ...] = Field((), description="Container images that the lab uses, each with a tag.")
+    needs: tuple[Capability, ...] = Field((), description="Capabilities without which the lab makes no sense.")
+    parameters: dict[ParameterName, Parameter] = Field(
+        default_factory=dict, description="Values drawn for each student."
+    )
     free: tuple[Free, ...] = Field((), description="What the solution sets and a student may do otherwise, and why.")
-    tasks: tuple[Task, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...] = Field(min_length=1, description="What is to be done, in order.")
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Lab:

@@ -36,17 +36,21 @@ _NEEDED = {
 def validate(model: type[Model], value: Any, path: Path, line: Callable[..., int], faults: list[Fault]) -> Model | None:
     """The model made from a YAML value, or None with all its faults added."""
     try:
-        return model.model_validate(value)
+        # The names that YAML has ("with"), not those that Python needs ("with_").
+        return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         details = error.errors(include_url=False)
+    located = [(*_locate(model, detail["loc"]), detail) for detail in details]
     seen: set[Place] = set()
-    for detail in details:
-        place, known = _locate(model, detail["loc"])
+    for place, known, detail in located:
         # A union says the same once for each branch, and a list whose items are wrong is called too short beside.
         if place in seen or _long_enough(detail):
             continue
         seen.add(place)
         keys, message = _explain(detail, place, known)
+        needed = dict.fromkeys(_NEEDED.get(other["type"], "") for where, _, other in located if where == place)
+        if len(needed) > 1 and "" not in needed:
+            message = f'"{_name(place)}" must be {" or ".join(needed)}, not {_shown(detail["input"])}'
         faults.append(Fault(path, line(*keys), message))
     return None
 
@@ -88,7 +92,7 @@ def _explain(detail: ErrorDetails, place: Place, known: list[str]) -> tuple[Plac
     kind, given = detail["type"], detail["input"]
     context = detail.get("ctx", {})
     last = str(place[-1]) if place else ""
-    name = next((f'"{part}"' for part in reversed(place) if isinstance(part, str)), "lab.yaml")
+    name = f'"{_name(place)}"'
     if kind == "check_kind":
         return _check_kind(given, place)
     messages: dict[str, Callable[[], str]] = {
@@ -107,6 +111,10 @@ def _explain(detail: ErrorDetails, place: Place, known: list[str]) -> tuple[Plac
     if kind in _NEEDED:
         return place, f"{name} must be {_NEEDED[kind]}, not {_shown(given)}"
     return place, f"{name}: {detail['msg']}; here {_shown(given)}"
+
+
+def _name(place: Place) -> str:
+    return next((part for part in reversed(place) if isinstance(part, str)), "lab.yaml")
 
 
 def _not_among(name: str, given: Any, expected: str) -> str:
