@@ -23,16 +23,14 @@ from typing import Any
 import yaml
 
 from grader.labfile.faults import Fault
+from grader.labfile.nodes import MAX_DEPTH, PLAIN, QUOTED, Composer, TooDeep
 from grader.labfile.scalars import LEADING_ZERO, kubectl_scalar, lab_scalar
 
 # A file's size in bytes, and the values in it once aliases are expanded. etcd takes objects of 1.5 MiB at most.
 MAX_BYTES = 2 * 1024 * 1024
 MAX_NODES = 200_000
-MAX_DEPTH = 100
 
 _TAG = "tag:yaml.org,2002:"
-_PLAIN, _QUOTED = "plain", "quoted"
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 class Dialect(Enum):
@@ -44,15 +42,6 @@ class Dialect(Enum):
 
 # Replaces parameters in a scalar: (text, whether it keeps the type when it is the whole value) -> the new value.
 Replace = Callable[[str, bool], Any]
-
-
-class _Nodes(_Loader):  # type: ignore[misc]
-    """Composes nodes and leaves the type of a scalar to us: its tag says only how it was written."""
-
-    def resolve(self, kind: type[yaml.Node], _value: Any, implicit: Any) -> str:
-        if kind is yaml.ScalarNode:
-            return _PLAIN if implicit[0] else _QUOTED
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +122,14 @@ def rebuilt(document: Document, dialect: Dialect, replace: Replace) -> Any:
 
 def _compose(path: Path, content: str, faults: list[Fault]) -> Iterator[yaml.Node]:
     try:
-        loader = _Nodes(content)
+        yield from Composer(content).roots()
     except yaml.reader.ReaderError as error:
         faults.append(Fault(path, content.count("\n", 0, error.position) + 1, _unprintable(error)))
-        return
-    try:
-        while loader.check_node():
-            yield loader.get_node()
-    except yaml.reader.ReaderError as error:
-        faults.append(Fault(path, content.count("\n", 0, error.position) + 1, _unprintable(error)))
+    except TooDeep as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        faults.append(Fault(path, line, f"is nested deeper than {MAX_DEPTH} levels"))
     except yaml.MarkedYAMLError as error:
         faults.append(_broken(path, content, error))
-    except RecursionError:
-        faults.append(Fault(path, 0, f"is nested deeper than {MAX_DEPTH} levels"))
-    finally:
-        loader.dispose()
 
 
 def _unprintable(error: yaml.reader.ReaderError) -> str:
@@ -189,8 +171,8 @@ class _Builder:
             return None
         if self.count > MAX_NODES:
             return self.stop(node, f"holds more than {MAX_NODES:,} values once its aliases are expanded")
-        if depth > MAX_DEPTH:
-            return self.stop(node, f"is nested deeper than {MAX_DEPTH} levels")
+        if depth > 2 * MAX_DEPTH:
+            return self.stop(node, f"is nested deeper than {MAX_DEPTH} levels once its aliases are expanded")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
         if id(node) in self.open:
@@ -209,7 +191,7 @@ class _Builder:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.tag == _PLAIN and key_node.value == "<<":
+            if isinstance(key_node, yaml.ScalarNode) and key_node.tag == PLAIN and key_node.value == "<<":
                 self.merge(merged, value_node, depth)
                 continue
             key = self.key(key_node)
@@ -238,7 +220,7 @@ class _Builder:
         written: str = node.value
         if self.replace is not None:
             written = self.replace(written, False)
-        if self.dialect is Dialect.KUBECTL and node.tag == _PLAIN:
+        if self.dialect is Dialect.KUBECTL and node.tag == PLAIN:
             resolved = kubectl_scalar(written)
             if isinstance(resolved, bool):
                 return "true" if resolved else "false"
@@ -247,8 +229,8 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode) -> Any:
         written: str = node.value
-        plain = node.tag == _PLAIN
-        if not plain and node.tag not in (_QUOTED, _TAG + "str"):
+        plain = node.tag == PLAIN
+        if not plain and node.tag not in (QUOTED, _TAG + "str"):
             if node.tag not in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
                 self.fault(node, f'the tag "{_tag(node)}" means nothing here; remove it')
                 return None
