@@ -46,6 +46,12 @@ def demand_programs() -> None:
 
 
 @pytest.fixture(scope="session")
+def programs() -> None:
+    """The upstream programs are installed."""
+    demand_programs()
+
+
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     """One real KWOK cluster for the whole session. Tests keep to namespaces of their own."""
     demand_programs()

@@ -11,8 +11,10 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from clusters.errors import ClusterError
 
 # How long a child may take to end after SIGTERM before it is killed, in seconds.
 GRACE = 5.0
+# How often `run` calls `watch`, in seconds.
+WATCH_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,37 @@ def end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def run(
-    argv: Sequence[str | Path],
-    *,
-    timeout: float,
-    env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
-    cwd: Path | None = None,
-) -> Completed:
-    """Run a command to its end.
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off Ctrl-C until the end of the block: between a child's start and our knowing it, nobody would end it.
 
-    `timeout` is in seconds, `env` is added to our environment, `stdin` is what it reads (nothing by default).
-    Raises CommandError for a non-zero exit, for a timeout, and for a program that cannot be started.
+    Only the main thread hears signals, so elsewhere there is nothing to put off.
     """
-    words = [str(a) for a in argv]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if callable(signal.getsignal(n))]
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
     try:
-        process = subprocess.Popen(
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in heard:
+            signal.raise_signal(late)
+
+
+def _start(
+    words: Sequence[str], stdin: int, stderr: int, cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[str]:
+    """Start a child in a session of its own. Raises CommandError where it cannot be started."""
+    try:
+        return subprocess.Popen(
             words,
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             errors="replace",
             cwd=cwd,
@@ -84,17 +99,70 @@ def run(
         )
     except OSError as fault:
         raise CommandError(words, str(fault), 127) from fault
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    cwd: Path | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Completed:
+    """Run a command to its end.
+
+    `timeout` is in seconds, `env` is added to our environment, `stdin` is what it reads (nothing by default).
+    `watch` is called ten times a second meanwhile; what it raises ends the command and is raised here.
+    Raises CommandError for a non-zero exit, for a timeout, and for a program that cannot be started.
+    """
+    words = [str(a) for a in argv]
+    process = None
     try:
-        out, err = process.communicate(stdin, timeout)
+        with _undisturbed():
+            source = subprocess.PIPE if stdin is not None else subprocess.DEVNULL
+            process = _start(words, source, subprocess.PIPE, cwd, env)
+        out, err = _finish(process, stdin, timeout, watch)
     except subprocess.TimeoutExpired:
-        end(process)
+        _abandon(process)
         raise CommandError(words, "", None) from None
     except BaseException:  # Ctrl-C included: leave no child behind
-        end(process)
+        _abandon(process)
         raise
     if process.returncode:
         raise CommandError(words, err or out, process.returncode)
     return Completed(out, err)
+
+
+def _finish(
+    process: subprocess.Popen[str], stdin: str | None, timeout: float, watch: Callable[[], None] | None
+) -> tuple[str, str]:
+    if watch is None:
+        return process.communicate(stdin, timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return process.communicate(stdin, WATCH_INTERVAL)
+        except subprocess.TimeoutExpired:
+            watch()
+            if time.monotonic() > deadline:
+                raise
+
+
+def _communicate(
+    process: subprocess.Popen[str], stdin: str | None, timeout: float, watch: Callable[[], None] | None
+) -> tuple[str, str]:
+    if watch is None:
+        return process.communicate(stdin, timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return process.communicate(stdin, WATCH_INTERVAL)
+        except subprocess.TimeoutExpired:
+            stdin = None  # it has been handed over; communicate keeps what it read so far
+            if time.monotonic() >= deadline:
+                raise
+            watch()
 
 
 def stream(
@@ -110,40 +178,40 @@ def stream(
     Parameters and errors as for `run`; the error's text shows the last lines.
     """
     words = [str(a) for a in argv]
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
-    except OSError as fault:
-        raise CommandError(words, str(fault), 127) from fault
     last: deque[str] = deque(maxlen=20)
     late = threading.Event()
-
-    def expire() -> None:
-        late.set()
-        end(process)
-
-    clock = threading.Timer(timeout, expire)
-    clock.daemon = True
-    clock.start()
+    process = clock = None
     try:
+        with _undisturbed():
+            process = _start(words, subprocess.DEVNULL, subprocess.STDOUT, cwd, env)
+        clock = threading.Timer(timeout, _expire, (process, late))
+        clock.daemon = True
+        clock.start()
         with process.stdout or io.StringIO() as printed:
             for line in printed:
                 last.append(line)
                 on_line(line.rstrip("\n"))
         process.wait()
     except BaseException:  # Ctrl-C included: leave no child behind
-        end(process)
+        _abandon(process)
         raise
     finally:
-        clock.cancel()
+        if clock:
+            clock.cancel()
     if process.returncode:
         raise CommandError(words, "".join(last), None if late.is_set() else process.returncode)
+
+
+def _abandon(process: subprocess.Popen[str] | None) -> None:
+    """End a child that was started, and let go of its pipes."""
+    if process is None:
+        return
+    end(process)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _expire(process: subprocess.Popen[str], late: threading.Event) -> None:
+    late.set()
+    end(process)
