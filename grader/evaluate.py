@@ -1,0 +1,96 @@
+"""A lab and an Evidence give a Report. A pure function: the same two give the same report, to the byte, for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from grader import checks
+from grader import explain as explanations
+from grader.checks.looking import inside
+from grader.labfile.loading import LoadedLab
+from grader.labfile.schema import Check, Task
+from grader.model import CheckResult, Evidence, EvidenceError, Outcome, Report, TaskResult
+
+
+def evaluate(lab: LoadedLab, evidence: Evidence, *, explain: bool = True) -> Report:
+    """Grade. With `explain`, each failed check is explained from the cluster's own relations.
+
+    Raises LabFaults where a check of the lab cannot be compiled, and EvidenceError where the evidence is another lab's.
+    """
+    if evidence.lab != lab.slug:
+        raise EvidenceError(f'the evidence is of lab "{evidence.lab}", not of "{lab.slug}"; name its lab with --lab')
+    checks.prepare(lab)
+    graded = [_task(task, lab, evidence, explain=explain) for task in lab.spec.tasks]
+    score = sum((earned for _, earned, _ in graded), Fraction(0))
+    skipped = sum((skipped for _, _, skipped in graded), Fraction(0))
+    unsure = any(result.outcome is Outcome.ERROR for result, _, _ in graded)
+    return Report(
+        lab.slug,
+        None if unsure else _rounded(score),
+        _rounded(sum((_exact(task.points) for task in lab.spec.tasks), Fraction(0))),
+        _rounded(skipped),
+        tuple(result for result, _, _ in graded),
+    )
+
+
+def _task(task: Task, lab: LoadedLab, evidence: Evidence, *, explain: bool) -> tuple[TaskResult, Fraction, Fraction]:
+    results = []
+    for index, check in enumerate(task.checks):
+        result = checks.judge(check, f"{task.id}/{index}", lab, evidence)
+        results.append(_explained(check, result, lab, evidence) if explain else result)
+    earned, skipped = _points(task, results)
+    outcome = _outcome(results)
+    done = TaskResult(
+        task.id, task.title, _rounded(earned), _rounded(_exact(task.points)), _rounded(skipped), outcome, tuple(results)
+    )
+    return done, earned, skipped
+
+
+def _explained(check: Check, result: CheckResult, lab: LoadedLab, evidence: Evidence) -> CheckResult:
+    inner = tuple(
+        _explained(c, r, lab, evidence) for c, r in zip(inside(check), result.checks, strict=False) if result.checks
+    )
+    why = explanations.why(check, lab, evidence) if result.outcome is Outcome.FAILED else None
+    return replace(result, why=why, checks=inner)
+
+
+def _points(task: Task, results: list[CheckResult]) -> tuple[Fraction, Fraction]:
+    """What the task earned, and what could not be shown. A check that could not be run costs nothing and earns nothing:
+    the report then has no score."""
+    if task.score == "all" and any(r.outcome is Outcome.FAILED for r in results):
+        return Fraction(0), Fraction(0)
+    earned = skipped = Fraction(0)
+    for share, result in zip(shares(task), results, strict=True):
+        if result.outcome is Outcome.PASSED:
+            earned += share
+        elif result.outcome is Outcome.SKIPPED:
+            skipped += share
+    return earned, skipped
+
+
+def shares(task: Task) -> list[Fraction]:
+    """What each check of a task is worth: what it says, else an equal part of what the others leave. Exact."""
+    stated = [_exact(c.points) if c.points is not None else None for c in task.checks]
+    open_ = stated.count(None)
+    left = _exact(task.points) - sum((s for s in stated if s is not None), Fraction(0))
+    each = max(left, Fraction(0)) / open_ if open_ else Fraction(0)
+    return [each if s is None else s for s in stated]
+
+
+def _outcome(results: list[CheckResult]) -> Outcome:
+    outcomes = {r.outcome for r in results}
+    if Outcome.ERROR in outcomes:
+        return Outcome.ERROR
+    if Outcome.FAILED in outcomes:
+        return Outcome.FAILED
+    return Outcome.SKIPPED if outcomes == {Outcome.SKIPPED} else Outcome.PASSED
+
+
+def _exact(points: float) -> Fraction:
+    # repr gives the number that the author wrote: 0.1 points are a tenth.
+    return Fraction(repr(points))
+
+
+def _rounded(points: Fraction) -> float:
+    return float(round(points, 2))
