@@ -113,7 +113,7 @@ def run(
     """Run a command to its end.
 
     `timeout` is in seconds, `env` is added to our environment, `stdin` is what it reads (nothing by default).
-    `watch` is called ten times a second meanwhile; what it raises ends the command and is raised here.
+    `watch` is called ten times a second meanwhile; what it raises ends the command and is raised here. Not with `stdin`.
     Raises CommandError for a non-zero exit, for a timeout, and for a program that cannot be started.
     """
     words = [str(a) for a in argv]
@@ -154,12 +154,13 @@ def _communicate(
 ) -> tuple[str, str]:
     if watch is None:
         return process.communicate(stdin, timeout)
+    if stdin is not None:
+        raise ValueError("a watched command cannot be given its input: communicate does not take it up again")
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return process.communicate(stdin, WATCH_INTERVAL)
-        except subprocess.TimeoutExpired:
-            stdin = None  # it has been handed over; communicate keeps what it read so far
+            return process.communicate(timeout=WATCH_INTERVAL)
+        except subprocess.TimeoutExpired:  # what was read so far is kept for the next call
             if time.monotonic() >= deadline:
                 raise
             watch()
