@@ -113,7 +113,8 @@ def run(
     """Run a command to its end.
 
     `timeout` is in seconds, `env` is added to our environment, `stdin` is what it reads (nothing by default).
-    `watch` is called ten times a second meanwhile; what it raises ends the command and is raised here. Not with `stdin`.
+    `watch`, not together with `stdin`, is called ten times a second meanwhile; what it raises ends the command and is
+    raised here.
     Raises CommandError for a non-zero exit, for a timeout, and for a program that cannot be started.
     """
     words = [str(a) for a in argv]
