@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 from grader.lint import names
-from grader.lint.structure import QUANTITY, Keys, Problem, dotted
-
-_UNITS = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {unit: 1 << 10 * (i + 1) for i, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))}
+from grader.lint.structure import Keys, Problem, dotted
 
 
 def items(value: Any, field: str) -> list[dict[str, Any]]:
@@ -26,19 +22,6 @@ def mapping(value: Any, *fields: str) -> dict[str, Any]:
     for field in fields:
         value = value.get(field) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
-
-
-def amount(value: Any) -> Fraction | None:
-    """A quantity as a number, or None where it is none."""
-    text = str(value)
-    if isinstance(value, bool) or not QUANTITY.fullmatch(text):
-        return None
-    for unit, factor in _BINARY.items():
-        if text.endswith(unit):
-            return Fraction(text[:-2]) * factor
-    if text[-1] in _UNITS:
-        return Fraction(text[:-1]) * Fraction(f"1e{_UNITS[text[-1]]}")
-    return Fraction(text)
 
 
 def twice(values: list[Any]) -> list[Any]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from grader.checks import prepare
 from grader.labfile.catalog import catalogue, slug
-from grader.labfile.faults import Fault, did_you_mean
+from grader.labfile.faults import Fault, LabFaults, did_you_mean
 from grader.labfile.loading import Draft, LoadedLab, draft
 from grader.labfile.manifests import Manifest, collect
 from grader.labfile.parameters import replace
@@ -104,6 +105,10 @@ def _of_spec(lab: LoadedLab, types: Types, faults: list[Fault]) -> None:
     for keys, value in objects.partials(lab.spec):
         for problem in objects.pattern(types, keys, value):
             add(problem)
+    try:
+        prepare(lab)
+    except LabFaults as error:
+        faults += error.faults
     for i, task in enumerate(lab.spec.tasks):
         if all(isinstance(check, Absent) for check in task.checks):
             message = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from grader.checks.quantity import parse
 from grader.lint import names
-from grader.lint.fields import amount, items, mapping, port, twice
+from grader.lint.fields import items, mapping, port, twice
 from grader.lint.structure import Keys, Problem, dotted
 
 # What a probe or a lifecycle hook can do.
@@ -104,11 +105,11 @@ def _resources(container: dict[str, Any], keys: Keys) -> Iterator[Problem]:
     requests, limits = mapping(container, "resources", "requests"), mapping(container, "resources", "limits")
     for field, given in (("requests", requests), ("limits", limits)):
         for name, value in given.items():
-            number = amount(value)
+            number = parse(value)
             if number is not None and number < 0:
                 yield Problem((*keys, "resources", field, name), f"{field} of {name} is {value}, less than nothing")
     for name in requests.keys() & limits.keys():
-        asked, most = amount(requests[name]), amount(limits[name])
+        asked, most = parse(requests[name]), parse(limits[name])
         if asked is not None and most is not None and asked > most:
             message = f"requests {requests[name]} of {name}, more than its limit of {limits[name]}"
             yield Problem((*keys, "resources", "requests", name), f'container "{container.get("name")}" {message}')

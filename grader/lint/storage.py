@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from grader.lint.fields import amount, mapping
+from grader.checks.quantity import parse
+from grader.lint.fields import mapping
 from grader.lint.structure import Keys, Problem
 
 
@@ -13,7 +14,7 @@ def _storage(resources: dict[str, Any], spec: dict[str, Any], keys: Keys) -> Ite
     if not spec.get("accessModes"):
         yield Problem(keys, "needs at least one of the accessModes ReadWriteOnce, ReadOnlyMany, ReadWriteMany")
     asked = resources.get("storage")
-    number = amount(asked)
+    number = parse(asked)
     if asked is None:
         yield Problem(keys, "does not say how much storage")
     elif number is not None and number <= 0:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from grader.checks.places import Place, place
+from grader.checks.quantity import parse
 from grader.labfile.faults import did_you_mean
 from grader.lint.types import Type, Types
 
@@ -27,7 +29,6 @@ class Problem(NamedTuple):
 
 
 _Check = Callable[[Types, Any, Type, Keys], Iterator[Problem]]
-QUANTITY = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?")
 _CALLED = {
     "string": "text",
     "boolean": "true or false",
@@ -73,7 +74,7 @@ def partial(types: Types, value: Any, of: Type, keys: Keys = ()) -> Iterator[Pro
         yield from _operator(types, value, of, keys)
     elif not isinstance(of, str):
         yield from _parts(types, value, of, keys, partial)
-    elif isinstance(value, dict | list) or (of == "boolean") != isinstance(value, bool):
+    elif not _can_be(of, value, keys):
         yield Problem(keys, f"{dotted(keys)} is {_CALLED[of]}, so it can never be {_shown(value)}")
 
 
@@ -92,6 +93,18 @@ def _parts(types: Types, value: Any, of: dict[str, Any], keys: Keys, check: _Che
             yield _unknown(of, str(key), keys)
         else:
             yield from check(types, item, inner, (*keys, key))
+
+
+def _can_be(of: str, value: Any, keys: Keys) -> bool:
+    """Whether a value of this type could ever be equal to `value`, the way that checks compare."""
+    if isinstance(value, dict | list) or (of == "boolean") != isinstance(value, bool):
+        return False
+    fields = tuple(key for key in keys if isinstance(key, str) and not key.startswith("$"))
+    if of in ("boolean", "quantity", "int-or-string") or place(fields) in (Place.NUMBER_OR_NAME, Place.AMOUNT):
+        return True
+    if of in ("int32", "int64"):
+        return isinstance(value, int)
+    return isinstance(value, int | float) if of == "number" else isinstance(value, str)
 
 
 def _operator(types: Types, value: dict[str, Any], of: Type, keys: Keys) -> Iterator[Problem]:
@@ -146,8 +159,7 @@ def _fits(of: str, value: Any) -> bool:
     if of == "int-or-string":
         return isinstance(value, int | str) and not isinstance(value, bool)
     if of == "quantity":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number or (isinstance(value, str) and QUANTITY.fullmatch(value) is not None)
+        return parse(value) is not None
     return isinstance(value, str) and (of == "string" or _reads_as(of, value))
 
 
