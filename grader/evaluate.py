@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from grader import checks
 from grader import explain as explanations
@@ -69,13 +70,16 @@ def _points(task: Task, results: list[CheckResult]) -> tuple[Fraction, Fraction]
     return earned, skipped
 
 
-def shares(task: Task) -> list[Fraction]:
+def shares(task: Task) -> tuple[Fraction, ...]:
     """What each check of a task is worth: what it says, else an equal part of what the others leave. Exact."""
-    stated = [_exact(c.points) if c.points is not None else None for c in task.checks]
-    open_ = stated.count(None)
-    left = _exact(task.points) - sum((s for s in stated if s is not None), Fraction(0))
-    each = max(left, Fraction(0)) / open_ if open_ else Fraction(0)
-    return [each if s is None else s for s in stated]
+    return _shares(task.points, tuple(c.points for c in task.checks))
+
+
+@lru_cache(maxsize=1024)
+def _shares(points: float, stated: tuple[float | None, ...]) -> tuple[Fraction, ...]:
+    left = _exact(points) - sum((_exact(s) for s in stated if s is not None), Fraction(0))
+    each = max(left, Fraction(0)) / max(stated.count(None), 1)
+    return tuple(each if s is None else _exact(s) for s in stated)
 
 
 def _outcome(results: list[CheckResult]) -> Outcome:
@@ -87,10 +91,12 @@ def _outcome(results: list[CheckResult]) -> Outcome:
     return Outcome.SKIPPED if outcomes == {Outcome.SKIPPED} else Outcome.PASSED
 
 
+@lru_cache(maxsize=1024)
 def _exact(points: float) -> Fraction:
     # repr gives the number that the author wrote: 0.1 points are a tenth.
     return Fraction(repr(points))
 
 
+@lru_cache(maxsize=1024)
 def _rounded(points: Fraction) -> float:
     return float(round(points, 2))

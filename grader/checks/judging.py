@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from grader.checks.expressions import CannotEvaluate
 from grader.checks.looking import Seen, inside, see
-from grader.checks.nearness import asked, none_found
+from grader.checks.nearness import named, none_found
 from grader.checks.observing import audit, observed
 from grader.checks.plans import Plan, plan
 from grader.checks.verdicts import Finding, combine_all, combine_any
@@ -118,10 +118,9 @@ class _Judge:
             case Absent():
                 found = next((o for o in seen.items if matcher(o)), None)
                 if found is None:
-                    return Finding(
-                        Outcome.PASSED, f"No {clean(wanted.kind)}{seen.where}{asked(check.absent)}, as asked"
-                    )
-                return Finding(Outcome.FAILED, f"{title(found)} is there{asked(check.absent)}, and must not be")
+                    none = f"No {clean(wanted.kind)}{named(check.absent)}{seen.where}"
+                    return Finding(Outcome.PASSED, f"{none}{compiled.asked}, as asked")
+                return Finding(Outcome.FAILED, f"{title(found)} is there{compiled.asked}, and must not be")
             case Count():
                 return _count(check.count, compiled, seen)
 
@@ -167,7 +166,7 @@ def _count(bounds: CountOf, compiled: Plan, seen: Seen) -> Finding:
         least, most, words = bounds.equals, bounds.equals, f"{bounds.equals}"
     else:
         words = f"at least {least}" if most is None else f"at most {most}" if not least else f"{least} to {most}"
-    text = f"{numbered(count, wanted.kind)}{seen.where}{asked(matcher.partial)}"
+    text = f"{numbered(count, wanted.kind)}{named(matcher.partial)}{seen.where}{compiled.asked}"
     if least <= count and (most is None or count <= most):
         return Finding(Outcome.PASSED, f"There {'is' if count == 1 else 'are'} {text}")
     message = f"There {'is' if count == 1 else 'are'} {text}, expected {words}"

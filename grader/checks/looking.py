@@ -95,12 +95,13 @@ class Seen:
 def see(snapshot: Snapshot, wanted: Want) -> Seen:
     """Look into a snapshot."""
     found = snapshot.find(wanted)
-    kinds = plural(wanted.kind)
     if found is None:
-        problem = f"The evidence holds no list of {kinds} ({wanted.api_version}); grade the cluster again to collect it"
+        kinds = f"{plural(wanted.kind)} ({wanted.api_version})"
+        problem = f"The evidence holds no list of {kinds}; grade the cluster again to collect it"
         return Seen(wanted, (), fault=problem, collected=False)
     if found.error is not None:
-        return Seen(wanted, (), fault=f"The API server did not give the list of {kinds}: {clean(found.error, 200)}")
+        problem = f"The API server did not give the list of {plural(wanted.kind)}: {clean(found.error, 200)}"
+        return Seen(wanted, (), fault=problem)
     return Seen(wanted, _sound(found), served=found.served, cluster_wide=found.namespace == "")
 
 

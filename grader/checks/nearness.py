@@ -80,6 +80,12 @@ def _near_names(name: str, items: Sequence[Object]) -> str:
     return f"; there {'is one' if len(close) == 1 else 'are'} named {listing([clean(c, NAME_LIMIT) for c in close])}"
 
 
+def named(partial: Mapping[str, Any]) -> str:
+    """ " named web", or nothing where no name is asked for."""
+    name = name_of(partial)
+    return f" named {clean(name, NAME_LIMIT)}" if name else ""
+
+
 def asked(partial: Mapping[str, Any]) -> str:
     """What a partial object asks for beside its kind, name and place: " with spec.type "NodePort""."""
     parts = list(islice(_leaves(partial, ""), _MISMATCHES_TOLD + 1))
@@ -91,7 +97,7 @@ def asked(partial: Mapping[str, Any]) -> str:
 def _leaves(value: Mapping[str, Any], path: str) -> Any:
     for key, inner in value.items():
         at = f"{path}.{key}" if path else str(key)
-        if at in ("apiVersion", "kind", "metadata.name", "metadata.namespace"):
+        if at in ("apiVersion", "kind", "metadata.name", "metadata.namespace") or inner == {}:
             continue
         if isinstance(inner, Mapping) and inner and not any(str(k).startswith("$") for k in inner):
             yield from _leaves(inner, at)

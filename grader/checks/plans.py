@@ -11,20 +11,22 @@ from grader.checks.compiling import Matcher, compile
 from grader.checks.expressions import Expression, compile_expression
 from grader.checks.faults import PatternError
 from grader.checks.looking import inside, want
+from grader.checks.nearness import asked
 from grader.labfile.faults import Fault, LabFaults
 from grader.labfile.loading import LoadedLab
-from grader.labfile.schema import Absent, Cel, CheckBase, Count, Match, seconds
+from grader.labfile.schema import Absent, Cel, CheckBase, Count, Lab, Match, seconds
 from grader.model import Want
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled check. `lists` are its partial objects: under "" for match, absent and count, by name for cel.
-    `hold` is in seconds."""
+    `asked` says in words what the one under "" asks for. `hold` is in seconds."""
 
     lists: Mapping[str, tuple[Matcher, Want]]
     expression: Expression | None
     hold: float | None
+    asked: str
 
 
 # Checks are frozen but not hashable (they hold plain maps), so they are known by identity for as long as they live. The
@@ -51,7 +53,8 @@ def _compile(check: CheckBase, home: str) -> Plan:
         except PatternError as error:
             raise error.under(*path) from None
     expression = compile_expression(check.cel, list(check.with_)) if isinstance(check, Cel) else None
-    return Plan(lists, expression, seconds(check.hold) if check.hold is not None else None)
+    words = asked(lists[""][0].partial) if "" in lists else ""
+    return Plan(lists, expression, seconds(check.hold) if check.hold is not None else None, words)
 
 
 def _partials(check: CheckBase) -> dict[str, tuple[tuple[str, ...], Mapping[str, Any]]]:
@@ -68,8 +71,16 @@ def _partials(check: CheckBase) -> dict[str, tuple[tuple[str, ...], Mapping[str,
             return {}
 
 
+# The labs whose checks are all compiled, by identity of their content.
+_SOUND: dict[int, weakref.ref[Lab]] = {}
+
+
 def prepare(lab: LoadedLab) -> None:
     """Compile every check of a lab. Raises LabFaults with each pattern and expression that cannot be used, by line."""
+    key = id(lab.spec)
+    known = _SOUND.get(key)
+    if known is not None and known() is lab.spec:
+        return
     faults = [
         fault
         for t, task in enumerate(lab.spec.tasks)
@@ -78,6 +89,7 @@ def prepare(lab: LoadedLab) -> None:
     ]
     if faults:
         raise LabFaults(faults)
+    _SOUND[key] = weakref.ref(lab.spec, lambda _: _SOUND.pop(key, None))
 
 
 def _faults(lab: LoadedLab, check: CheckBase, path: tuple[str | int, ...]) -> list[Fault]:

@@ -24,7 +24,7 @@ _SPACE = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 # C0 and C1 controls (terminal escapes begin with one), bidirectional overrides and isolates, zero-width characters,
 # tags, lone surrogates and what is not a character at all.
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\uffff"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff0-\uffff"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
@@ -33,6 +33,8 @@ _ENDS = (("ss", "es"), ("s", "es"), ("ch", "es"), ("x", "es"))
 
 def clean(text: str, limit: int = VALUE_LIMIT) -> str:
     """The text on one line, without what cannot be seen, at most `limit` characters long."""
+    if len(text) <= limit and text.isprintable():
+        return text
     # Four times the limit is enough to fill it unless most of the text is invisible.
     rest = _UNSEEN.sub("", _SPACE.sub(" ", text[: limit * 4]))
     return rest if len(rest) <= limit and len(text) <= limit * 4 else f"{rest[: limit - 1]}…"
