@@ -98,7 +98,7 @@ class _Judge:
                 return combine_any(self._inside(check, check_id, look))
             case AllOf():
                 return combine_all(self._inside(check, check_id, look))
-            case Audit():
+            case Audit() if check_id not in self.evidence.observations:
                 return audit(check, self.evidence)
             case _:
                 return observed(check, check_id, self.evidence)
