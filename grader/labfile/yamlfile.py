@@ -137,9 +137,12 @@ def _unprintable(error: yaml.reader.ReaderError) -> str:
 
 
 def _broken(path: Path, content: str, error: yaml.MarkedYAMLError) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 0
     lines = content.splitlines()
+    mark = error.problem_mark or error.context_mark
+    if mark and mark.line >= len(lines) and error.context_mark:
+        # What is never closed is noticed at the end of the file, and mended where it begins.
+        mark = error.context_mark
+    line = mark.line + 1 if mark else 0
     here = lines[line - 1] if 0 < line <= len(lines) else ""
     if re.match(r" *\t", here):
         return Fault(path, line, "broken YAML: indent with spaces, this line begins with a tab")

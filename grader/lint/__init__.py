@@ -5,5 +5,6 @@ new    a small working lab to start from
 """
 
 from grader.lint.lab import lint
+from grader.lint.new import new
 
-__all__ = ["lint"]
+__all__ = ["lint", "new"]

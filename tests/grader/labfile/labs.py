@@ -48,7 +48,7 @@ metadata: {name: web}
 spec:
   selector: {app: web}
   ports:
-  - {port: 8080, name: "p${port}"}
+  - {port: 80, name: "p${port}"}
   - name: web
     port: ${port}
 """

@@ -45,7 +45,7 @@ def test_words_mean_what_kubectl_makes_of_them(cluster: RealCluster, tmp_path: P
 
 def test_parameters_read_as_if_typed_there(tmp_path: Path) -> None:
     service = manifests(write(tmp_path) / "solution", {"port": 9090})[1]
-    assert service.object["spec"]["ports"] == [{"port": 8080, "name": "p9090"}, {"name": "web", "port": 9090}]
+    assert service.object["spec"]["ports"] == [{"port": 80, "name": "p9090"}, {"name": "web", "port": 9090}]
     assert service.line("spec", "ports", 1, "port") == len(SOLUTION.splitlines())
 
 

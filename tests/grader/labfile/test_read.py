@@ -72,7 +72,7 @@ def test_lines(tmp_path: Path) -> None:
         ("    with:", "    points: 3\n    with:", 10, "leave none for the others"),
         ("    with:", "    cel: x\n    with:", 20, '"cel" stands here a second time'),
         ("    with:", "\twith:", 20, "indent with spaces"),
-        ("title: Services", "title: 'Services", 22, "broken YAML"),
+        ("title: Services", "title: 'Services", 1, "broken YAML"),
         ("title: Services", "title: !include x", 1, 'the tag "!include" means nothing here'),
         ("title: Services", "title: &a [*a]", 1, "alias that contains itself"),
         ("minutes: 25", "minutes: 025", 3, "025 may be octal or decimal"),
