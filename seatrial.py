@@ -6,35 +6,40 @@ import importlib
 
 import click
 
-# Sub-command -> where its click command lives.
+# Sub-command -> where its click command lives, and what `seatrial --help` says of it without importing it.
 COMMANDS = {
-    "cluster": "clusters.cli:cluster",
-    "demo": "proving.cli:demo",
-    "doctor": "clusters.tools.cli:doctor",
-    "grade": "grader.cli:grade",
-    "lab": "proving.cli:lab",
-    "regrade": "grader.cli:regrade",
-    "tools": "clusters.tools.cli:tools",
+    "cluster": ("clusters.cli:cluster", "Clusters of your own: make, stop, restore and remove them."),
+    "demo": ("proving.cli:demo", "The main job from end to end, in a cluster that is gone afterwards."),
+    "doctor": ("clusters.tools.cli:doctor", "Check what each feature needs, and how to mend what is missing."),
+    "grade": ("grader.cli:grade", "Grade a lab on a cluster."),
+    "lab": ("proving.cli:lab", "Find, start, write and prove labs."),
+    "regrade": ("grader.cli:regrade", "Grade once more from an evidence file, without a cluster."),
+    "tools": ("clusters.tools.cli:tools", "Install and list the upstream programs."),
 }
 
 
 class LazyGroup(click.Group):
     """A group that imports a sub-command only when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every sub-command."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the sub-command, or None where there is no such one."""
-        target = COMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in COMMANDS:
             return None
+        target, _ = COMMANDS[cmd_name]
         module, attribute = target.split(":")
         command = getattr(importlib.import_module(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the sub-commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in sorted(COMMANDS.items())])
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
