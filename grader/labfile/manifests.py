@@ -43,11 +43,18 @@ def manifests(path: Path, params: Mapping[str, Any]) -> list[Manifest]:
 
 def collect(path: Path, params: Mapping[str, Any], faults: list[Fault]) -> list[Manifest]:
     """As `manifests`, with the faults added to a list instead of raised."""
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file() and p.name[0] != ".")
-    else:
-        files = [path] if path.exists() else []
+    files = listed(path, faults) if path.is_dir() else [path] if path.exists() else []
+    files = [file for file in files if file == path or file.suffix in SUFFIXES]
     return [m for file in files for m in of_documents(read_documents(file, params, faults), faults)]
+
+
+def listed(folder: Path, faults: list[Fault]) -> list[Path]:
+    """The files of a folder by name, hidden ones left out."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        faults.append(Fault(folder, 0, f"cannot be read: {error.strerror or error}"))
+        return []
 
 
 def read_documents(

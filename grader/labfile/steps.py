@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from grader.labfile.faults import Fault, LabFaults
 from grader.labfile.loading import LoadedLab
-from grader.labfile.manifests import Manifest, collect, manifests, of_documents, read_documents
+from grader.labfile.manifests import Manifest, collect, listed, manifests, of_documents, read_documents
 from grader.labfile.parameters import replace
 from grader.labfile.validation import validate
 from grader.labfile.yamlfile import Document, text
@@ -117,9 +117,7 @@ def wrongs_with(lab: LoadedLab, faults: list[Fault]) -> list[Wrong]:
     """As `wrongs`, with the faults added to a list instead of raised."""
     folder = lab.folder / "wrong"
     found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith(".") or not path.is_file():
-            continue
+    for path in listed(folder, faults) if folder.is_dir() else ():
         reader = {".yaml": _manifest_file, ".yml": _manifest_file, ".sh": _script_file}.get(path.suffix)
         if reader is None:
             faults.append(

@@ -15,7 +15,7 @@ from grader.labfile.parameters import replace
 from grader.labfile.schema import Absent, Lab, Script
 from grader.labfile.steps import Solution, solution_with, wrongs_with
 from grader.labfile.yamlfile import text
-from grader.lint import images, objects, placeholders, readme, references
+from grader.lint import free, images, objects, placeholders, readme, references
 from grader.lint.structure import Problem
 from grader.lint.types import Types, kubernetes
 
@@ -115,6 +115,8 @@ def _of_spec(lab: LoadedLab, types: Types, faults: list[Fault]) -> None:
                 f'task "{task.id}" holds before any work: beside `absent` it needs a check that asks for something'
             )
             add(Problem(("tasks", i, "checks"), message))
+    for problem in free.check(types, lab.spec.free):
+        add(problem)
     for keys, check in objects.checks(lab.spec):
         if isinstance(check, Script):
             _of_script(lab, (*keys, "script"), check, faults)

@@ -30,7 +30,7 @@ def check(folder: Path, document: Document, faults: list[Fault]) -> None:
                 hint = f'; did you mean "${{{near}}}"?' if near else "; declare it under parameters"
                 faults.append(Fault(document.path, line, f'"${{{name}}}" is no parameter of this lab{hint}'))
     for path in sorted(p for pattern in _TEXTS for p in folder.glob(pattern) if p.is_file()):
-        for name, line in places(path.read_text("utf-8", errors="replace")):
+        for name, line in places(_text(path)):
             used.add(name)
             # Anything else may be a shell's or a program's own variable.
             near = nearest(name, names)
@@ -42,6 +42,14 @@ def check(folder: Path, document: Document, faults: list[Fault]) -> None:
             faults.append(
                 Fault(document.path, line, f'nothing uses the parameter "{name}": write ${{{name}}} somewhere')
             )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        # Whoever needs the file says that it cannot be read.
+        return ""
 
 
 def _scalars(value: Any, document: Document, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[str, int]]:

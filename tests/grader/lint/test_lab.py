@@ -29,6 +29,7 @@ spec:
   - {name: data, persistentVolumeClaim: {claimName: data}}
   - {name: conf, configMap: {name: conf}}
 """
+FREE = 'level: beginner\nfree: [{kind: Service, why: x, path: "spec.ports'
 CONF = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {color: "red"}\n'
 
 
@@ -71,6 +72,11 @@ def test_the_labs_of_this_checkout_have_none(folder: Path) -> None:
         (changed("  - match:", "  - absent:", LAB[: LAB.index("  - cel")]), "lab.yaml", 13, "holds before any work"),
         ({"lab.yaml": SCRIPT, "check.sh": "exit 0"}, "lab.yaml", 22, "a script cannot be explained"),
         ({"lab.yaml": SCRIPT}, "lab.yaml", 22, 'there is no script "check.sh"'),
+        (changed("level:", "free: [{kind: Servce, path: '*', why: x}]\nlevel:"), "lab.yaml", 4, 'mean "Service"?'),
+        (changed("level: beginner", FREE + '[].prt"}]'), "lab.yaml", 5, 'no field "prt"; did you mean "port"?'),
+        (changed("level: beginner", FREE + '.port"}]'), "lab.yaml", 5, 'needs [] before ".port"'),
+        (changed("level: beginner", FREE + '[].port[]"}]'), "lab.yaml", 5, "is no list"),
+        (changed("level: beginner", FREE + '[].port.x"}]'), "lab.yaml", 5, "a single value"),
         # README.md
         ({"README.md": ""}, "README.md", 0, "there is no such file"),
         ({"README.md": README.replace("Put a", "Put the")}, "README.md", 3, 'this section is called "Put the Service'),
