@@ -129,6 +129,8 @@ class Access:
                     chunks.append(chunk)
                     if time.monotonic() > until:
                         raise TimeoutError(f"the answer was not complete after {WHOLE:g} s")
+                if response.length:  # read(n) takes a connection that breaks off for the end of the answer
+                    raise http.client.IncompleteRead(b"", response.length)
                 return response.status, response.headers, b"".join(chunks)
         except BaseException:
             self.close()

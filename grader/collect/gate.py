@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
-        if not path.startswith("/") or _NOT_READING.intersection(unquote(path).split("/")):
+        if not self.path.startswith("/") or _NOT_READING.intersection(unquote(path).split("/")):
             self._refuse("this request does more than read")
             return
         own = self.server.access.another()

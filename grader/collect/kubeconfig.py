@@ -114,7 +114,7 @@ def _merge(paths: Sequence[Path]) -> _Merged:
             for entry in document.get(section) or ():
                 if not isinstance(entry, dict) or "name" not in entry:
                     raise ClusterUnreachable(
-                        f"The kubeconfig {path} cannot be used: its {section} are not as they should be."
+                        f"The kubeconfig {path} cannot be used: one of its {section} has no name."
                     )
                 _absolute(entry, path.parent)
                 known.setdefault(str(entry["name"]), entry)
