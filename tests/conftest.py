@@ -1,4 +1,4 @@
-"""What tests of every package share: one real cluster a session (and a worker of pytest-xdist), and a namespace a test."""
+"""What every package's tests share: a real cluster a session (and a worker of pytest-xdist), and a namespace a test."""
 
 from __future__ import annotations
 

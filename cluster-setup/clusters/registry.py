@@ -29,11 +29,6 @@ def provider(name: str = "auto") -> Provider:
 
 
 def owner(cluster: str) -> Provider:
-    """The provider of an existing cluster. Raises PermanentError for an unknown one."""
+    """The provider of an existing cluster, whole or half made. Raises PermanentError for an unknown one."""
     record = store.load(cluster)
-    if record is None:
-        known = ", ".join(store.names()) or "none"
-        raise PermanentError(
-            f"there is no cluster {cluster!r} (there are: {known}); make it with `seatrial cluster up {cluster}`"
-        )
-    return provider(record.provider)
+    return provider(store.ready(cluster).provider if record is None else record.provider)

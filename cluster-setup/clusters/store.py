@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,6 +98,49 @@ def load(name: str) -> Record | None:
         ) from fault
 
 
+def records(provider: str) -> list[Record]:
+    """Every cluster of a provider that is there, by name; not one that somebody is making at this moment."""
+    found = [load(name) for name in names()]
+    return [r for r in found if r is not None and r.provider == provider and (r.ready or not held(r.name))]
+
+
+def ready(name: str) -> Record:
+    """The record of a cluster that was handed over. Raises PermanentError for any other."""
+    record = load(name)
+    if record is None:
+        known = ", ".join(names())
+        raise PermanentError(
+            f"there is no cluster {name!r}; "
+            + (f"there are: {known}" if known else "make it with `seatrial cluster up`")
+        )
+    if not record.ready:
+        raise PermanentError(
+            f"cluster {name} is only half made; `seatrial cluster up {name}` makes it anew, "
+            f"`seatrial cluster down {name}` removes it"
+        )
+    return record
+
+
+def refuse_existing(name: str) -> None:
+    """Raises PermanentError where the name is taken by a whole cluster; a half-made one may be replaced."""
+    try:
+        record = load(name)
+    except PermanentError:
+        return
+    if record is not None and record.ready:
+        raise PermanentError(f"cluster {name} exists already; `seatrial cluster down {name}` removes it")
+
+
+def hand_over(name: str) -> Record:
+    """Note that a cluster is whole."""
+    record = load(name)
+    if record is None:
+        raise ClusterError(f"the folder of cluster {name} was removed while it was made")
+    done = replace(record, ready=True)
+    save(done)
+    return done
+
+
 def names() -> list[str]:
     """Every name that has a folder, sorted."""
     if not root().is_dir():
@@ -133,9 +176,9 @@ def lock(name: str) -> Iterator[None]:
     folder(name)
     try:
         root().mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(root() / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(_lock_file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
-        raise ClusterError(f"{root()} cannot be written: {fault.strerror}") from fault
+        raise PermanentError(f"{root()} cannot be written: {fault.strerror}") from fault
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,3 +189,22 @@ def lock(name: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def held(name: str) -> bool:
+    """Whether somebody is changing a cluster at this moment."""
+    try:
+        descriptor = os.open(_lock_file(name), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_file(name: str) -> Path:
+    return root() / f".{name}.lock"

@@ -57,7 +57,7 @@ class Authority:
         )
 
     def issue(self, user: str, groups: tuple[str, ...], *, serves: tuple[str, ...] = ()) -> Certificate:
-        """A client certificate for `user` (CN) in `groups` (O); also a server's one for the names and addresses in `serves`."""
+        """A client certificate for `user` (CN) in `groups` (O), and a server's for the names in `serves`."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, g) for g in groups]
         subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])

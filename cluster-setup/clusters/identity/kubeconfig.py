@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from clusters.identity.certificates import Certificate
 from clusters.model import KUBECONFIG_EXTENSION
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cluster as a kubeconfig names it: `authority` is PEM, `known` the extension."""
+
+    name: str
+    server: str
+    authority: str
+    known: Mapping[str, Any]
 
 
 def _b64(text: str) -> str:
@@ -26,18 +37,26 @@ def extension(
     return {"name": KUBECONFIG_EXTENSION, "extension": known}
 
 
-def render(cluster: str, server: str, authority: str, user: str, cert: Certificate, known: Mapping[str, Any]) -> str:
-    """The text of a kubeconfig with every certificate embedded; `authority` is PEM."""
-    entry = {"server": server, "certificate-authority-data": _b64(authority), "extensions": [dict(known)]}
-    credentials = {"client-certificate-data": _b64(cert.certificate), "client-key-data": _b64(cert.key)}
+def render(entry: Entry, user: str, certificate: Certificate) -> str:
+    """The text of a kubeconfig with every certificate embedded."""
+    cluster = {
+        "server": entry.server,
+        "certificate-authority-data": _b64(entry.authority),
+        "extensions": [dict(entry.known)],
+    }
+    credentials = {
+        "client-certificate-data": _b64(certificate.certificate),
+        "client-key-data": _b64(certificate.key),
+    }
+    context = {"cluster": entry.name, "user": user, "namespace": "default"}
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": cluster, "cluster": entry}],
+            "clusters": [{"name": entry.name, "cluster": cluster}],
             "users": [{"name": user, "user": credentials}],
-            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user, "namespace": "default"}}],
-            "current-context": cluster,
+            "contexts": [{"name": entry.name, "context": context}],
+            "current-context": entry.name,
         },
         sort_keys=False,
     )

@@ -1,4 +1,4 @@
-"""The embedded provider: the real control plane as plain processes, and KWOK playing the kubelets. No container engine."""
+"""The embedded provider: the real control plane as plain processes, and KWOK playing the kubelets."""
 
 from clusters.kwok.provider import KwokProvider
 

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clusters.kwok.layout import Layout
 from clusters.tools import program
+
+MANIFESTS = Path(__file__).parent / "manifests"
 
 # Where every process listens, and nowhere else.
 LOOPBACK = "127.0.0.1"
+# Where etcd is, for whoever runs in the cluster's folder: two sockets, which its URLs want to look like host and port.
+ETCD, ETCD_PEER = "unix://localhost:2379", "unix://localhost:2380"
 # kwokctl's option -> the upstream program that it names.
 BINARIES = {
     "etcdBinary": "etcd",
@@ -25,8 +30,6 @@ BINARIES = {
 }
 # kwokctl's options that take a port.
 PORTS = (
-    "etcdPeerPort",
-    "etcdPort",
     "kubeApiserverPort",
     "kubeControllerManagerPort",
     "kubeSchedulerPort",
@@ -37,6 +40,8 @@ PORTS = (
 
 # What a process is started with beside kwokctl's own arguments.
 ARGUMENTS: dict[str, dict[str, str]] = {
+    "etcd": {},
+    "kwok-controller": {},
     "kube-apiserver": {
         "profiling": "false",
         # Four files of 64 MB: a student who floods the API fills no disk. What is lost then is the oldest.
@@ -48,8 +53,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "profiling": "false",
         # One of each there is, and after a restore an election would stall for 15 s.
         "leader-elect": "false",
-        # For a lab of half an hour: an autoscaler looks every 5 s instead of 15, believes a Pod's load at once instead of
-        # after 5 minutes, and scales down after 30 s instead of 5 minutes.
+        # For a lab of half an hour: an autoscaler looks every 5 s instead of 15, believes a Pod's load after 10 s
+        # instead of 5 minutes, and scales down after 30 s instead of 5 minutes.
         "horizontal-pod-autoscaler-sync-period": "5s",
         "horizontal-pod-autoscaler-cpu-initialization-period": "10s",
         "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
@@ -61,16 +66,31 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     # It refuses to start where a request may take longer than the resolution.
     "metrics-server": {"kubelet-request-timeout": "5s"},
 }
-# What kwokctl sets itself and we set otherwise: the shortest resolution that metrics-server takes, in place of 15 s.
-OVERRIDES: dict[str, dict[str, str]] = {"metrics-server": {"metric-resolution": "10s"}}
 # Collect garbage earlier than Go would: a quarter less memory for each cluster, measured in docs/benchmarks.md.
 ENVIRONMENT = {"GOGC": "50"}
 COMPONENTS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller", "metrics-server",
 )  # fmt: skip
+# What kwokctl sets itself and we set otherwise.
+#
+# etcd has neither a password nor TLS, so whoever reaches the loopback interface would own the cluster. It listens on
+# two sockets instead, in the cluster's folder, which is every process's working directory. Certificates would do as
+# well, at the price of a handshake for each of the API server's hundred connections.
+CHANGED: dict[str, dict[str, str]] = {
+    "etcd": {
+        "listen-client-urls": ETCD,
+        "advertise-client-urls": ETCD,
+        "listen-peer-urls": ETCD_PEER,
+        "initial-advertise-peer-urls": ETCD_PEER,
+        "initial-cluster": f"node0={ETCD_PEER}",
+    },
+    "kube-apiserver": {"etcd-servers": ETCD},
+    # The shortest that it takes, in place of 15 s.
+    "metrics-server": {"metric-resolution": "10s"},
+}
 
 
-def kwokctl_configuration(ports: Mapping[str, int], audit_policy: Path, metrics_manifests: Path) -> dict[str, Any]:
+def kwokctl_configuration(layout: Layout, ports: Mapping[str, int]) -> dict[str, Any]:
     """What `kwokctl create cluster --config` reads, beside the Stages. `ports` has a port for each of PORTS."""
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -83,20 +103,28 @@ def kwokctl_configuration(ports: Mapping[str, int], audit_policy: Path, metrics_
             "securePort": True,
             "kubeAuthorization": True,
             "kubeAdmission": True,
-            "kubeAuditPolicy": str(audit_policy),
+            "kubeAuditPolicy": str(MANIFESTS / "audit-policy.yaml"),
+            "cacheDir": str(layout.folder / "cache"),
             "enable": ["metrics-server"],
-            "metricsServerManifests": [str(metrics_manifests)],
+            "metricsServerManifests": [str(MANIFESTS / "metrics-server")],
             "etcdQuotaBackendSize": "2Gi",
         },
-        "componentsPatches": [_patch(name) for name in COMPONENTS],
+        "componentsPatches": [
+            {
+                "name": name,
+                "extraArgs": [
+                    *({"key": k, "value": v} for k, v in _arguments(layout, name).items()),
+                    *({"key": k, "value": v, "override": True} for k, v in CHANGED.get(name, {}).items()),
+                ],
+                "extraEnvs": [{"name": k, "value": v} for k, v in ENVIRONMENT.items()],
+            }
+            for name in COMPONENTS
+        ],
     }
 
 
-def _patch(component: str) -> dict[str, Any]:
-    added = [{"key": k, "value": v} for k, v in ARGUMENTS.get(component, {}).items()]
-    changed = [{"key": k, "value": v, "override": True} for k, v in OVERRIDES.get(component, {}).items()]
-    return {
-        "name": component,
-        "extraArgs": [*added, *changed],
-        "extraEnvs": [{"name": k, "value": v} for k, v in ENVIRONMENT.items()],
-    }
+def _arguments(layout: Layout, component: str) -> dict[str, str]:
+    if component == "kube-controller-manager":
+        # It would run what it finds in a folder of the host's.
+        return {**ARGUMENTS[component], "flex-volume-plugin-dir": str(layout.home / "flexvolumes")}
+    return ARGUMENTS[component]

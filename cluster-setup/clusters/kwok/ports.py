@@ -1,4 +1,5 @@
-"""Free ports of the loopback interface, such that two clusters made at one moment do not choose the same."""
+"""Free ports of the loopback interface. The kernel picks them at random, so two clusters made at one moment hardly ever
+choose the same; where they do, the later one starts over with others (see KwokProvider.create)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from clusters.kwok.config import LOOPBACK
 
 
 def choose(wanted: tuple[str, ...]) -> dict[str, int]:
-    """A free port for each name. The kernel hands them out one after another, so that others who ask meanwhile get others."""
+    """A free port for each name. All are held until the last is had, so that they differ."""
     sockets = [socket.socket() for _ in wanted]
     try:
         for one in sockets:

@@ -1,144 +1,132 @@
-"""The provider `kwok`: create, stop, start, snapshot, restore and delete clusters by driving kwokctl."""
+"""The provider `kwok`: create, stop, start, snapshot, restore and delete clusters by driving kwokctl and etcdctl."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import yaml
-
 from clusters import store
 from clusters.errors import PermanentError
-from clusters.exec import run
-from clusters.identity import kubeconfig
-from clusters.identity.certificates import Authority
-from clusters.kubectl import kubectl
-from clusters.kwok.config import LOOPBACK, PORTS, kwokctl_configuration
-from clusters.kwok.nodes import node
+from clusters.identity import names
+from clusters.kwok import boot, processes, state
+from clusters.kwok.config import COMPONENTS, LOOPBACK, PORTS, kwokctl_configuration
+from clusters.kwok.failure import PortTaken
+from clusters.kwok.identities import write_identities
+from clusters.kwok.layout import Layout
 from clusters.kwok.ports import choose
 from clusters.kwok.stages import stages
-from clusters.model import Cluster, ClusterSpec, Identity
-from clusters.tools import program
+from clusters.model import Cluster, ClusterSpec, Identity, State
 
-MANIFESTS = Path(__file__).parent / "manifests"
-STUDENTS = "seatrial:students"
-# What the API server and the rest are called, for their one certificate.
-SERVES = ("localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-          "kubernetes.default.svc.cluster.local")  # fmt: skip
-
-
-def _kwokctl(name: str, *args: str | Path, timeout: float = 120.0) -> None:
-    run(
-        [program("kwokctl"), "--name", name, *args],
-        timeout=timeout,
-        env={"KWOK_WORKDIR": str(store.folder(name) / "kwok")},
-    )
-
-
-def _home(name: str) -> Path:
-    return store.folder(name) / "kwok" / "clusters" / name
+# How often other ports are tried where one was taken between our choice and the start.
+ATTEMPTS = 4
 
 
 class KwokProvider:
-    """Clusters of the embedded kind."""
+    """Clusters of the embedded kind. Each change of a cluster holds the lock of its name."""
 
     name = "kwok"
     capabilities = frozenset({"metrics", "audit"})
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
-        """Make a cluster; see the protocol."""
+        """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
+        names.check_student(spec.student)
         with store.lock(spec.name):
-            record = store.load(spec.name)
-            if record is not None and record.ready:
-                raise PermanentError(
-                    f"cluster {spec.name} exists already; `seatrial cluster down {spec.name}` removes it"
-                )
-            self._remove(spec.name)
-            try:
-                return self._make(spec)
-            except BaseException:
-                if not keep_on_failure:
-                    self._remove(spec.name)
-                raise
+            store.refuse_existing(spec.name)
+            for attempt in range(1, ATTEMPTS + 1):
+                self._remove(spec.name)
+                try:
+                    return self._make(spec)
+                except PortTaken:
+                    if attempt == ATTEMPTS:
+                        self._clean_up(spec.name, keep=keep_on_failure)
+                        raise
+                except BaseException:
+                    self._clean_up(spec.name, keep=keep_on_failure)
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _make(self, spec: ClusterSpec) -> Cluster:
-        folder = store.make(spec.name)
+        layout = Layout.of(spec.name)
         ports = choose(PORTS)
         server = f"https://{LOOPBACK}:{ports['kubeApiserverPort']}"
-        record = store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False)
-        store.save(record)
-        config = kwokctl_configuration(ports, MANIFESTS / "audit-policy.yaml", MANIFESTS / "metrics-server")
-        store.write(folder / "kwokctl.yaml", json.dumps(config) + "\n---\n" + stages())
-        self._identities(spec, server)
-        _kwokctl(spec.name, "create", "cluster", "--config", folder / "kwokctl.yaml", "--kubeconfig", "")
-        objects = [node(n + 1) for n in range(spec.nodes)]
-        rights = [p.read_text() for p in sorted((Path(kubeconfig.__file__).parent / "manifests").glob("*.yaml"))]
-        text = "\n---\n".join(
-            [(MANIFESTS / "cluster.yaml").read_text(), *rights, *(yaml.safe_dump(o) for o in objects)]
-        )
-        admin = store.kubeconfig_file(spec.name, "admin")
-        kubectl(admin, "apply", "--server-side", "-f", "-", stdin=text)
-        kubectl(admin, "wait", "--for=create", "serviceaccount/default", "-n", "default", "--timeout=30s")
-        done = store.Record(spec.name, self.name, spec.student, server, record.created, ready=True)
-        store.save(done)
-        return self._cluster(done)
+        store.make(spec.name)
+        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
+        write_identities(layout, server, spec.student, self.name, self.capabilities)
+        config = kwokctl_configuration(layout, ports)
+        store.write(layout.config, json.dumps(config) + "\n---\n" + stages())
+        boot.create(layout, server, spec.nodes, ports["metricsServerPort"])
+        return self._seen(store.hand_over(spec.name))
 
-    def _identities(self, spec: ClusterSpec, server: str) -> None:
-        home = _home(spec.name)
-        pki = home / "pki"
-        pki.mkdir(parents=True, mode=0o700)
-        authority = Authority(f"seatrial-{spec.name}")
-        admin = authority.issue("seatrial-admin", ("system:masters",), serves=SERVES)
-        student = authority.issue(spec.student, (STUDENTS,))
-        for stem, cert in (("ca", authority.own), ("admin", admin)):
-            store.write(pki / f"{stem}.crt", cert.certificate)
-            store.write(pki / f"{stem}.key", cert.key)
-        log = str(home / "logs" / "audit.log")
-        for identity, cert, user, audit in (("admin", admin, "admin", log), ("student", student, spec.student, None)):
-            known = kubeconfig.extension(self.name, self.capabilities, spec.student, audit)
-            text = kubeconfig.render(f"seatrial-{spec.name}", server, authority.own.certificate, user, cert, known)
-            store.write(store.folder(spec.name) / f"{identity}.yaml", text)
-
-    def _cluster(self, record: store.Record) -> Cluster:
-        state = "running" if record.ready else "broken"
-        return Cluster(
-            record.name, self.name, state, record.server, record.student, store.folder(record.name), record.created
-        )
+    def _clean_up(self, name: str, *, keep: bool) -> None:
+        if not keep:
+            self._remove(name)
 
     def _remove(self, name: str) -> None:
-        if _home(name).exists():
-            _kwokctl(name, "delete", "cluster")
+        processes.end(Layout.of(name))
         store.remove(name)
 
     def delete(self, name: str) -> None:
-        """Remove a cluster; see the protocol."""
+        """Remove a cluster; see the protocol. Needs no upstream program and no record."""
         with store.lock(name):
             self._remove(name)
 
     def list(self) -> list[Cluster]:
         """Every KWOK cluster."""
-        records = [store.load(n) for n in store.names()]
-        return [self._cluster(r) for r in records if r is not None and r.provider == self.name]
+        return [self._seen(record) for record in store.records(self.name)]
+
+    def _seen(self, record: store.Record) -> Cluster:
+        folder = store.folder(record.name)
+        return Cluster(
+            record.name, self.name, self._state(record), record.server, record.student, folder, record.created
+        )
+
+    def _state(self, record: store.Record) -> State:
+        alive = processes.running(Layout.of(record.name)).keys()
+        if record.ready and not alive:
+            return "stopped"
+        return "running" if record.ready and alive >= set(COMPONENTS) else "broken"
 
     def kubeconfig(self, name: str, identity: Identity) -> Path:
-        """The kubeconfig file of an identity."""
-        path = store.kubeconfig_file(name, identity)
-        if not path.exists():
-            raise PermanentError(f"there is no cluster {name!r}")
-        return path
+        """The kubeconfig file of an identity; see the protocol."""
+        store.ready(name)
+        return store.kubeconfig_file(name, identity)
 
     def stop(self, name: str) -> None:
-        """End its processes and keep its state."""
-        _kwokctl(name, "stop", "cluster")
+        """End its processes and keep its state; see the protocol."""
+        with store.lock(name):
+            store.ready(name)
+            processes.end(Layout.of(name))
 
     def start(self, name: str) -> None:
-        """Run a stopped cluster again."""
-        _kwokctl(name, "start", "cluster", "--wait", "60s")
+        """Run what does not run; see the protocol."""
+        with store.lock(name):
+            record = store.ready(name)
+            layout = Layout.of(name)
+            state.settle(layout)
+            boot.start(layout, record.server)
 
     def snapshot(self, name: str, file: Path) -> None:
-        """Write the cluster's whole state into a file."""
-        _kwokctl(name, "snapshot", "save", "--format", "etcd", "--path", file)
+        """Write the cluster's state into a file; see the protocol."""
+        with store.lock(name):
+            record = store.ready(name)
+            if self._state(record) != "running":
+                raise PermanentError(f"cluster {name} does not run; start it with `seatrial cluster start {name}`")
+            state.save(Layout.of(name), file)
 
     def restore(self, name: str, file: Path) -> None:
-        """Put the cluster into the state of a snapshot."""
-        _kwokctl(name, "snapshot", "restore", "--format", "etcd", "--path", file)
+        """Put the cluster into a snapshot's state; see the protocol. A file that is not whole changes nothing."""
+        with store.lock(name):
+            record = store.ready(name)
+            layout = Layout.of(name)
+            state.settle(layout)
+            state.prepare(layout, file)
+            processes.end(layout)
+            state.exchange(layout)
+            try:
+                boot.start(layout, record.server)
+            except BaseException:
+                processes.end(layout)
+                state.undo(layout)
+                boot.start(layout, record.server)
+                raise
+            state.commit(layout)

@@ -1,0 +1,54 @@
+"""Why a process of a cluster ended, in one sentence, out of what it printed last."""
+
+from __future__ import annotations
+
+import json
+
+from clusters.errors import ClusterError, PermanentError, TransientError
+from clusters.kwok.layout import Layout
+
+# How much of a log's end is read, in bytes.
+TAIL = 8192
+
+
+class PortTaken(TransientError):
+    """Another process has taken a port since it was chosen."""
+
+
+def explain(layout: Layout, component: str) -> ClusterError:
+    """The error to raise for a component that has ended."""
+    tail = _tail(layout, component)
+    if "address already in use" in tail:
+        return PortTaken(
+            f"a port of cluster {layout.name} ({component}) is taken by another process; end that one, or make the "
+            "cluster anew"
+        )
+    if "no space left on device" in tail:
+        return PermanentError(f"{component} of cluster {layout.name} ended: the disk below {layout.folder} is full")
+    last = _message(tail) or "it printed nothing"
+    return PermanentError(f"{component} of cluster {layout.name} ended: {last} (more in {layout.log(component)})")
+
+
+def _tail(layout: Layout, component: str) -> str:
+    try:
+        with layout.log(component).open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(0, size - TAIL))
+            return log.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _message(tail: str) -> str:
+    """The last line that says something; etcd and kwok print JSON."""
+    for line in reversed(tail.splitlines()):
+        text = line.strip()
+        if not text or text.startswith(("goroutine", "\t", "main.", "exit status")) or ".go:" in text[-30:]:
+            continue
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError:
+            return text
+        if isinstance(fields, dict):
+            return " ".join(str(fields[k]) for k in ("msg", "error", "err") if k in fields)
+    return ""

@@ -1,0 +1,103 @@
+"""The processes of a cluster, as the kernel knows them.
+
+kwokctl remembers pids in files and asks only whether such a pid exists: after a reboot, or under a parent that does not
+reap its children, that is somebody else's process or a dead one. So we look for the programs themselves: each is
+started through a link in the cluster's own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from clusters.errors import ClusterError
+from clusters.kwok.layout import Layout
+
+# How long a killed process may take to be gone, in seconds; it holds a port until then.
+GONE_WITHIN = 10.0
+PROC = Path("/proc")
+
+
+def _words(pid: Path, file: str) -> list[str]:
+    """What stands in a file of /proc/PID, which may be gone or another user's."""
+    try:
+        return (pid / file).read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def running(layout: Layout) -> dict[str, int]:
+    """The cluster's living components: their names, as kwokctl has them, and pids."""
+    prefix = f"{layout.home / 'bin'}/"
+    found = {}
+    for pid in PROC.iterdir():
+        if pid.name.isdigit():
+            program = _words(pid, "cmdline")[:1]
+            if program and program[0].startswith(prefix):
+                found[program[0].removeprefix(prefix)] = int(pid.name)
+    return found
+
+
+def drivers(layout: Layout) -> list[int]:
+    """The pids of every kwokctl that is at work on this cluster, such as one whose parent was killed."""
+    mine = f"KWOK_WORKDIR={layout.workdir}"
+    return [
+        int(pid.name)
+        for pid in PROC.iterdir()
+        if pid.name.isdigit()
+        and Path(next(iter(_words(pid, "cmdline")), "")).name == "kwokctl"
+        and mine in _words(pid, "environ")
+    ]
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def end(layout: Layout) -> None:
+    """End everything that runs for a cluster, whoever started it; returns once it is gone."""
+    deadline = time.monotonic() + GONE_WITHIN
+    while left := [*drivers(layout), *running(layout).values()]:
+        _kill(left)
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"the processes {left} of cluster {layout.name} do not end; they are stuck in the kernel"
+            )
+        time.sleep(0.01)
+    for file in layout.pids.glob("*.pid"):
+        file.unlink(missing_ok=True)
+
+
+def correct_pid_files(layout: Layout) -> None:
+    """Make kwokctl's pid files say what is so."""
+    alive = running(layout)
+    for file in layout.pids.glob("*.pid"):
+        if file.stem not in alive:
+            file.unlink(missing_ok=True)
+    for component, pid in alive.items():
+        (layout.pids / f"{component}.pid").write_text(str(pid))
+
+
+def pretend(layout: Layout, components: list[str]) -> None:
+    """Let kwokctl believe that these components run."""
+    layout.pids.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for component in components:
+        (layout.pids / f"{component}.pid").write_text(str(os.getpid()))
+
+
+def dead(layout: Layout) -> list[str]:
+    """The components that kwokctl started and that have ended since. Asks after the pids in its files only."""
+    prefix = f"{layout.home / 'bin'}/"
+    ended = []
+    for file in layout.pids.glob("*.pid"):
+        pid = file.read_text()
+        program = _words(PROC / pid, "cmdline")[:1] if pid else [prefix]
+        if not program or not program[0].startswith(prefix):
+            ended.append(file.stem)
+    return sorted(ended)
