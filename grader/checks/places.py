@@ -129,7 +129,6 @@ _ABSENCE_SAYS_MORE = frozenset(
         "stabilizationWindowSeconds",
         "storageClassName",
         "ttlSecondsAfterFinished",
-        "value",
     }
 )
 # Maps that the API server drops when they are empty. Any other empty map is there or is not: `emptyDir: {}` is a
@@ -139,9 +138,14 @@ _DROPPED_WHEN_EMPTY = frozenset(
         "annotations",
         "binaryData",
         "data",
+        "default",
+        "defaultRequest",
+        "hard",
         "labels",
         "limits",
         "matchLabels",
+        "max",
+        "min",
         "nodeSelector",
         "parameters",
         "requests",
