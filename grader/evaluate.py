@@ -49,9 +49,9 @@ def _task(task: Task, lab: LoadedLab, evidence: Evidence, *, explain: bool) -> t
 
 
 def _explained(check: Check, result: CheckResult, lab: LoadedLab, evidence: Evidence) -> CheckResult:
-    inner = tuple(
-        _explained(c, r, lab, evidence) for c, r in zip(inside(check), result.checks, strict=False) if result.checks
-    )
+    # A check that was skipped as a whole has no results of those inside it.
+    pairs = zip(inside(check), result.checks, strict=True) if result.checks else ()
+    inner = tuple(_explained(c, r, lab, evidence) for c, r in pairs)
     why = explanations.why(check, lab, evidence) if result.outcome is Outcome.FAILED else None
     return replace(result, why=why, checks=inner)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader import labfile
-from grader.checks import wants
+from grader.checks import plans, wants
 from grader.evaluate import evaluate, shares
 from grader.explain import related
 from grader.labfile import LabFaults, LoadedLab
@@ -110,6 +111,18 @@ def test_a_lab_that_cannot_be_compiled(tmp_path: Path) -> None:
     lab = make_lab(tmp_path, {"cel": "1 +"})
     with pytest.raises(LabFaults, match=r"lab\.yaml:1: cel: line 1, column 4: Syntax error"):
         evaluate(lab, evidence(lab))
+
+
+def test_compiled_checks_go_with_their_lab(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, WEB, {"any_of": [WEB, WEB]})
+    evaluate(lab, evidence(lab))
+    known = {id(c) for c in lab.spec.tasks[0].checks}
+    assert known <= {key for key, _ in plans._PLANS}
+    gone = id(lab.spec)
+    del lab
+    gc.collect()
+    assert not known & {key for key, _ in plans._PLANS}
+    assert gone not in plans._SOUND
 
 
 def test_what_failed_is_explained_and_what_passed_is_not(tmp_path: Path) -> None:
