@@ -65,13 +65,18 @@ def grade(
     Exit code: 0 full marks, 1 points lost, 2 bad lab or usage, 3 no cluster.
     """
     with _told():
+        from grader.checks import prepare
         from grader.collect import Access
         from grader.evidence import save
         from grader.grading import grade as grade_now
         from grader.grading import lab_for
 
         folder, secret = labfile.find(lab), _secret(course_secret_file)
-        access = Access.from_kubeconfig(kubeconfig)
+        try:
+            access = Access.from_kubeconfig(kubeconfig)
+        except ClusterUnreachable:
+            prepare(labfile.read(folder))  # a lab that cannot be graded is told first
+            raise
         loaded = lab_for(folder, access, student=student, secret=secret)
         seen, report = grade_now(loaded, access, wait=wait, student=student, on_look=_progress() if wait else None)
         if evidence is not None:

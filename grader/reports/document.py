@@ -9,14 +9,13 @@ written as \\uXXXX, which is the same to whoever parses it.
 
 from __future__ import annotations
 
+import json
 import re
-
-import orjson
 
 from grader.model import Report
 from grader.reports.shown import checks
 
-_UNFIT = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNFIT = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def render(report: Report, *, reveal: bool) -> str:
@@ -41,5 +40,5 @@ def render(report: Report, *, reveal: bool) -> str:
             for task in report.tasks
         ],
     }
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
