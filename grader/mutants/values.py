@@ -10,6 +10,7 @@ from grader.checks.places import Place, place
 from grader.mutants.edits import Keys, is_operator
 
 _QUANTITY = re.compile(r"(\d+)((?:\.\d+)?)(m|k|[KMGTPE]i?)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _PERCENT = re.compile(r"(\d+)%")
 
 
@@ -25,7 +26,8 @@ def broken(value: Any, keys: Keys, refused: Sequence[Callable[[Any], bool]], ask
     if refused:
         found = next((c for c in candidates if any(no(c) for no in refused)), None)
         return [] if found is None else [found]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    ordered = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if ordered or (isinstance(value, str) and _TIME.fullmatch(value)):
         return candidates[:2]
     return candidates[:1]
 
@@ -49,6 +51,8 @@ def _texts(value: str, keys: Keys) -> Iterator[str]:
     if quantity and place(keys) is Place.AMOUNT:  # Doubled rather than misspelt, so that it stays a legal one.
         number, fraction, unit = quantity.groups()
         yield from (f"{float(number + fraction) * 2:g}{unit or ''}", "1m", "0", "999Pi")
+    if _TIME.fullmatch(value):
+        yield from ("2001-01-01T00:00:00Z", "2101-01-01T00:00:00Z")
     percent = _PERCENT.fullmatch(value)
     if percent:
         yield from (f"{int(percent[1]) + 1}%", "0%", "100%")

@@ -14,7 +14,7 @@ from grader import labfile
 from grader.evaluate import evaluate
 from grader.labfile import LoadedLab
 from grader.model import Call, Evidence, ObjectList, Snapshot
-from grader.mutants import Mutant, explained, mutants
+from grader.mutants import Mutant, explained, mutants, reads
 from grader.mutants.values import misspelt
 
 Objects = Sequence[Mapping[str, Any]]
@@ -266,6 +266,25 @@ def test_an_expression_whose_field_does_not_matter_is_found_out(tmp_path: Path) 
     lab = make_lab(tmp_path, CEL.replace("EXPRESSION", text), NOTE)
     _, missed = graded(lab, solved(lab, pods(2)))
     assert {m.path for m in missed} == {"status.phase"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ('pods.all(p, p.status.phase == "a.b")', [("pods", ("status", "phase"))]),
+        ("pods.filter(p, has(p.spec.x)).size() > 1", [("pods", ("spec", "x"))]),
+        ("pods.filter(p, true).exists(q, q.spec.y)", [("pods", ("spec", "y"))]),
+        ("pods[0].spec.a == nodes[0].spec.b", [("pods", ("spec", "a")), ("nodes", ("spec", "b"))]),
+        ("pods.exists(p, nodes.exists(n, n.spec.a == p.spec.b))", [("nodes", ("spec", "a")), ("pods", ("spec", "b"))]),
+        ("pods.exists(p, p.spec.containers.exists(c, c.image))", [("pods", ("spec", "containers"))]),
+        ("pods.map(p, p.spec).all(s, s.nodeName)", [("pods", ("spec",))]),
+        ("params.size > 1", []),
+    ],
+)
+def test_what_an_expression_reads_is_followed_from_its_objects(
+    expression: str, found: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    assert reads.fields(expression, ["pods", "nodes"]) == found
 
 
 COUNT = """

@@ -1,0 +1,68 @@
+"""`seatrial lab start`: put a lab into a cluster, and what to tell whoever has started it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clusters.errors import PermanentError
+from clusters.registry import provider, providers
+from grader import labfile
+from grader.collect.kubeconfig import read
+from grader.labfile import LoadedLab
+from proving.stand import Stand, standing
+from proving.start import start
+
+
+def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str | None, *, reset: bool) -> str:
+    """Start a lab and give the text that says what to do next. Raises GraderError and ClusterError."""
+    folder = labfile.find(slug)
+    stand = _foreign(kubeconfig, student) if kubeconfig else standing(cluster or _only())
+    lab = labfile.read(folder, student=stand.student_name)
+    done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
+    again = "" if done.fresh else " (it stood there already; your work was left alone. --reset begins anew)"
+    where = f"cluster {stand.cluster}" if stand.cluster else str(kubeconfig)
+    return f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n\n{_next(lab, stand)}"
+
+
+def _next(lab: LoadedLab, stand: Stand) -> str:
+    first = lab.spec.tasks[0]
+    named = f"--cluster {stand.cluster}" if stand.cluster else f"--kubeconfig {stand.student}"
+    lines = [
+        f"  export KUBECONFIG={stand.student}",
+        f"  seatrial lab show {lab.slug:<20} # the text of the lab",
+        f"  seatrial grade {lab.slug} {named}",
+        "",
+        f"First: {first.title} ({first.points:g} point{'s' if first.points != 1 else ''}).",
+    ]
+    section = task_text(lab, first.title)
+    if section:
+        lines += ["", *(f"  {line}".rstrip() for line in section.splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def task_text(lab: LoadedLab, title: str) -> str:
+    """What the README says under a task's heading, without the heading."""
+    kept: list[str] = []
+    inside = fenced = False
+    for line in lab.readme().splitlines():
+        fenced ^= line.startswith("```")
+        if not fenced and line.startswith("## "):
+            inside = line[3:].strip() == title
+        elif inside:
+            kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def _foreign(kubeconfig: Path, student: str | None) -> Stand:
+    """A cluster that somebody hands in: whoever starts the lab is its student too."""
+    known = read(kubeconfig).extension.get("student")
+    return Stand("", kubeconfig, kubeconfig, student or (known if isinstance(known, str) else "student"))
+
+
+def _only() -> str:
+    names = [cluster.name for kind in providers() for cluster in provider(kind).list()]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise PermanentError("there is no cluster yet; make one with `seatrial cluster up NAME`")
+    raise PermanentError(f"there are several clusters ({', '.join(sorted(names))}); say which with --cluster NAME")

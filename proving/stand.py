@@ -1,0 +1,62 @@
+"""The cluster that labs are proved and shown in: one that is removed whatever happens, or one that is there already."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from clusters.model import ClusterSpec
+from clusters.registry import owner, provider
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A cluster as proving sees it: two kubeconfig files and the student's name."""
+
+    cluster: str
+    admin: Path
+    student: Path
+    student_name: str
+
+
+def standing(name: str) -> Stand:
+    """A cluster that is there already. Raises ClusterError for an unknown one."""
+    its = owner(name)
+    found = next((c for c in its.list() if c.name == name), None)
+    student = found.student if found else "student"
+    return Stand(name, its.kubeconfig(name, "admin"), its.kubeconfig(name, "student"), student)
+
+
+@contextlib.contextmanager
+def fresh(purpose: str, *, student: str = "student", kind: str = "kwok") -> Iterator[Stand]:
+    """A new cluster called `purpose-xxxxxx`, removed in the end, also on Ctrl-C and on SIGTERM. Raises ClusterError."""
+    its = provider(kind)
+    name = f"{purpose}-{secrets.token_hex(3)}"
+    with ended_in_order():
+        try:
+            its.create(ClusterSpec(name, student=student))
+            yield Stand(name, its.kubeconfig(name, "admin"), its.kubeconfig(name, "student"), student)
+        finally:
+            its.delete(name)
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, so that everything is put away."""
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(signum).name)
+
+    before = {}
+    with contextlib.suppress(ValueError):  # Only the main thread may; elsewhere its owner sees to it.
+        before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -1,0 +1,2 @@
+set -euo pipefail
+kubectl delete configmap old-lamp
