@@ -1,9 +1,9 @@
 """What can go wrong with a cluster, each told in one sentence.
 
-    ClusterError        the base: catch it at the command line or at a page's edge
-    ├── TransientError  worth another try after `retry_after` seconds
-    └── PermanentError  trying again changes nothing until somebody acts
-        └── ToolMissing an upstream program is not installed
+ClusterError        the base: catch it at the command line or at a page's edge
+├── TransientError  worth another try after `retry_after` seconds
+└── PermanentError  trying again changes nothing until somebody acts
+    └── ToolMissing an upstream program is not installed
 """
 
 from __future__ import annotations

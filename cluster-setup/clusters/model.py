@@ -18,11 +18,17 @@ PLATFORM_NAMESPACE = "seatrial-system"
 
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """What to make. `student` is the user name of the student's certificate."""
+    """What to make. `student` is the user name of the student's certificate.
+
+    The two files are for the provider `existing`, which makes nothing: the platform's kubeconfig of a cluster that is
+    there, and the student's, where that is another.
+    """
 
     name: str
     student: str = "student"
     nodes: int = 3
+    kubeconfig: Path | None = None
+    student_kubeconfig: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

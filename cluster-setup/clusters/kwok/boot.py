@@ -1,16 +1,22 @@
-"""Start a cluster's processes with kwokctl, watch that none of them ends, and wait until a student can work."""
+"""Start a cluster's processes with kwokctl, watch that none of them ends, and wait until a student can work.
+
+kwokctl starts everything at once. But kube-controller-manager and metrics-server give up where the API server does not
+answer within ten seconds, as on a busy machine it may not, and until then all of them only take time from it. So they
+are started in three steps.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
 
-from clusters.exec import run
+from clusters.exec import CommandError, run
 from clusters.kwok import begin, processes
-from clusters.kwok.failure import explain
+from clusters.kwok.config import COMPONENTS
+from clusters.kwok.failure import PortTaken, explain, refused
 from clusters.kwok.layout import Layout
 from clusters.tools import program
 
@@ -18,9 +24,11 @@ from clusters.tools import program
 LIMIT = 150.0
 # How often the processes are looked at, in seconds.
 INTERVAL = 0.1
-# What is started once the cluster is usable: metrics-server gives up where the API server does not answer within ten
-# seconds, and until then it would only take time from the others.
-LATE = ("metrics-server",)
+# The three steps: what all need, what makes the cluster work, and what nobody waits for.
+FIRST = ("etcd", "kube-apiserver")
+LAST = ("metrics-server",)
+# How often those that are not in FIRST are started again, together, before the cluster is given up.
+REVIVALS = 5
 
 
 def create(layout: Layout, server: str, nodes: int, metrics_port: int) -> None:
@@ -36,43 +44,59 @@ def start(layout: Layout, server: str) -> None:
 
 
 def _boot(layout: Layout, command: list[str | Path], conditions: Callable[[threading.Event], None]) -> None:
-    """Run kwokctl and wait for the conditions side by side, until both are done or a process has ended.
-
-    Late components come after that. A pid file that names a living process makes kwokctl pass over a component, so
-    until then theirs name us.
-    """
-    late = [c for c in LATE if c not in processes.running(layout)]
-    processes.pretend(layout, late)
+    """Run kwokctl and wait for the conditions side by side, until both are done or something essential has ended."""
+    stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        stop = threading.Event()
         waiting = pool.submit(conditions, stop)
-
-        def watch() -> None:
-            _check(layout, late)
-            if waiting.done():
-                waiting.result()
-
         try:
-            _kwokctl(layout, command, watch)
+            _kwokctl(layout, command, FIRST, waiting)
+            _kwokctl(layout, ["start", "cluster"], set(COMPONENTS) - set(LAST), waiting)
+            revivals = 0
             while not waiting.done():
                 wait_for([waiting], INTERVAL)
-                watch()
+                if _ended(layout):
+                    revivals += 1
+                    _revive(layout, revivals, waiting)
             waiting.result()
         finally:
             stop.set()
+    _kwokctl(layout, ["start", "cluster"], COMPONENTS)
+
+
+def _kwokctl(
+    layout: Layout, command: list[str | Path], wanted: Collection[str], waiting: Future[None] | None = None
+) -> None:
+    """Let kwokctl start the wanted components. It passes over one whose pid file names a living process: us."""
     processes.correct_pid_files(layout)
-    if late:
-        _kwokctl(layout, ["start", "cluster"], lambda: _check(layout, ()))
-    _check(layout, ())
+    unwanted = [c for c in COMPONENTS if c not in wanted and c not in processes.running(layout)]
+    processes.pretend(layout, unwanted)
 
+    def watch() -> None:
+        _ended(layout)
+        if waiting is not None and waiting.done():
+            waiting.result()
 
-def _kwokctl(layout: Layout, command: list[str | Path], watch: Callable[[], None]) -> None:
     argv = [program("kwokctl"), "--name", layout.name, *command]
-    run(argv, timeout=LIMIT, env={"KWOK_WORKDIR": str(layout.workdir)}, watch=watch)
+    try:
+        run(argv, timeout=LIMIT, env={"KWOK_WORKDIR": str(layout.workdir)}, watch=watch)
+    except CommandError as fault:
+        raise refused(layout, fault) from fault
+    finally:
+        processes.correct_pid_files(layout, keep=wanted)
 
 
-def _check(layout: Layout, late: Sequence[str]) -> None:
-    """Raises what explains the end of a component that was started."""
-    for component in processes.dead(layout):
-        if component not in late:
-            raise explain(layout, component)
+def _ended(layout: Layout) -> list[str]:
+    """The components that have ended and may be started again. Raises for one whose end is final."""
+    ended = processes.dead(layout)
+    for component in ended:
+        fault = explain(layout, component)
+        if component in FIRST or isinstance(fault, PortTaken):
+            raise fault
+    return ended
+
+
+def _revive(layout: Layout, times: int, waiting: Future[None]) -> None:
+    """Start what has ended once more. Raises what explains its end where that was tried often enough."""
+    if times > REVIVALS:
+        raise explain(layout, processes.dead(layout)[0])
+    _kwokctl(layout, ["start", "cluster"], set(COMPONENTS) - set(LAST), waiting)

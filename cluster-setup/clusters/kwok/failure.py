@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 
 from clusters.errors import ClusterError, PermanentError, TransientError
+from clusters.exec import CommandError
 from clusters.kwok.layout import Layout
 
+# What every program says of a full disk.
+FULL = "no space left on device"
 # How much of a log's end is read, in bytes.
 TAIL = 8192
 
 
 class PortTaken(TransientError):
     """Another process has taken a port since it was chosen."""
+
+
+def refused(layout: Layout, fault: CommandError) -> ClusterError:
+    """The error to raise where kwokctl gave up. It prints a JSON document a line."""
+    if FULL in fault.output:
+        return PermanentError(f"cluster {layout.name} cannot be made: the disk below {layout.folder} is full")
+    if fault.code is None:
+        return TransientError(f"cluster {layout.name} did not start in time; the machine may be too busy, try again")
+    return PermanentError(f"kwokctl cannot start cluster {layout.name}: {_message(fault.output) or fault}")
 
 
 def explain(layout: Layout, component: str) -> ClusterError:
@@ -23,7 +35,7 @@ def explain(layout: Layout, component: str) -> ClusterError:
             f"a port of cluster {layout.name} ({component}) is taken by another process; end that one, or make the "
             "cluster anew"
         )
-    if "no space left on device" in tail:
+    if FULL in tail:
         return PermanentError(f"{component} of cluster {layout.name} ended: the disk below {layout.folder} is full")
     last = _message(tail) or "it printed nothing"
     return PermanentError(f"{component} of cluster {layout.name} ended: {last} (more in {layout.log(component)})")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from clusters.errors import ClusterError
@@ -74,17 +75,17 @@ def end(layout: Layout) -> None:
         file.unlink(missing_ok=True)
 
 
-def correct_pid_files(layout: Layout) -> None:
-    """Make kwokctl's pid files say what is so."""
+def correct_pid_files(layout: Layout, *, keep: Collection[str] = ()) -> None:
+    """Make kwokctl's pid files say what is so; but keep the files of these, that it is seen when one has ended."""
     alive = running(layout)
     for file in layout.pids.glob("*.pid"):
-        if file.stem not in alive:
+        if file.stem not in alive and file.stem not in keep:
             file.unlink(missing_ok=True)
     for component, pid in alive.items():
         (layout.pids / f"{component}.pid").write_text(str(pid))
 
 
-def pretend(layout: Layout, components: list[str]) -> None:
+def pretend(layout: Layout, components: Collection[str]) -> None:
     """Let kwokctl believe that these components run."""
     layout.pids.mkdir(parents=True, exist_ok=True, mode=0o700)
     for component in components:
@@ -96,8 +97,13 @@ def dead(layout: Layout) -> list[str]:
     prefix = f"{layout.home / 'bin'}/"
     ended = []
     for file in layout.pids.glob("*.pid"):
-        pid = file.read_text()
-        program = _words(PROC / pid, "cmdline")[:1] if pid else [prefix]
+        try:
+            pid = file.read_text()
+        except FileNotFoundError:  # kwokctl writes and removes them meanwhile
+            continue
+        if pid in ("", str(os.getpid())):
+            continue
+        program = _words(PROC / pid, "cmdline")[:1]
         if not program or not program[0].startswith(prefix):
             ended.append(file.stem)
     return sorted(ended)

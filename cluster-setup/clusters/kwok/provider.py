@@ -30,6 +30,10 @@ class KwokProvider:
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
         names.check_student(spec.student)
+        if spec.kubeconfig is not None or spec.student_kubeconfig is not None:
+            raise PermanentError(
+                "the provider kwok makes a cluster of its own; a kubeconfig is for the provider existing"
+            )
         with store.lock(spec.name):
             store.refuse_existing(spec.name)
             for attempt in range(1, ATTEMPTS + 1):
