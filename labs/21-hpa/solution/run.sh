@@ -3,11 +3,10 @@ set -euo pipefail
 
 kubectl set resources deployment web --requests=cpu=100m
 kubectl rollout status deployment web --timeout=60s
-kubectl wait --for=condition=ScalingActive hpa/web --timeout=90s
 
-# Two Pods at 150m each: so many Pods are needed that each has ${target} % of 100m to do.
-kubectl annotate pods -l app=web kwok.x-k8s.io/usage-cpu=150m --overwrite
-kubectl wait --for=jsonpath='{.status.currentReplicas}'=$(( (300 + ${target} - 1) / ${target} )) hpa/web --timeout=120s
+# Two Pods at 140m each: so many Pods are needed that each has ${target} % of 100m to do.
+kubectl annotate pods -l app=web kwok.x-k8s.io/usage-cpu=140m --overwrite
+kubectl wait --for=jsonpath='{.status.currentReplicas}'=$(( (280 + ${target} - 1) / ${target} )) hpa/web --timeout=120s
 
 kubectl annotate pods -l app=web kwok.x-k8s.io/usage-cpu-
 kubectl wait --for=jsonpath='{.status.currentReplicas}'=2 hpa/web --timeout=120s
