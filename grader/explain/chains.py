@@ -21,20 +21,18 @@ _PODS = 3
 _LONGEST = 40
 
 
-def causes(scene: Scene, root: Object) -> list[Object]:
+def causes(scene: Scene, root: Object) -> Iterator[Object]:
     """An object with all that it depends on, the deepest first and itself last."""
-    found: list[Object] = []
-    _descend(scene, root, found, set())
-    return found
+    return _descend(scene, root, set())
 
 
-def _descend(scene: Scene, obj: Object, found: list[Object], seen: set[int]) -> None:
+def _descend(scene: Scene, obj: Object, seen: set[int]) -> Iterator[Object]:
     if id(obj) in seen or len(seen) >= _LONGEST:
         return
     seen.add(id(obj))
     for below in _below(scene, obj):
-        _descend(scene, below, found, seen)
-    found.append(obj)
+        yield from _descend(scene, below, seen)
+    yield obj
 
 
 def _below(scene: Scene, obj: Object) -> Iterator[Object]:

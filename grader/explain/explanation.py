@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from grader.checks import compile as compile_partial
 from grader.checks import judge
@@ -132,8 +132,8 @@ def _candidates(scene: Scene) -> Sequence[Object]:
 
 def _contained(scene: Scene) -> list[Object]:
     """The objects that contain the whole partial object."""
-    matches = compile_partial(scene.look.partial) if scene.look else None
-    return [o for o in _candidates(scene) if matches and matches(o)]
+    asked = _Asked.of(scene.look) if scene.look else None
+    return [o for o in _candidates(scene) if asked and asked.whole(o)]
 
 
 def _lacking(scene: Scene, *, deep: bool) -> str | None:
@@ -149,9 +149,11 @@ def _lacking(scene: Scene, *, deep: bool) -> str | None:
     if not there:
         makers = makers_of(scene.relations, look.labels, look.namespace) if look.kind == "Pod" and not look.name else []
         return _first(_broken(scene, m, deep=True) for m in makers) or _missing(scene, look)
-    written = compile_partial(_without(look.partial, _filled(look)))
-    as_written = [o for o in there if written(o)]
-    found = _first(_broken(scene, o, deep=deep or _unmet(look, o)) for o in (as_written or there)[:_CANDIDATES])
+    asked = _Asked.of(look)
+    as_written = [o for o in there if asked.written(o)]
+    found = _first(
+        _broken(scene, o, deep=deep or not all(f(o) for f in asked.filled)) for o in (as_written or there)[:_CANDIDATES]
+    )
     if found is None and deep and look.kind == "Pod":
         found = _first(_broken(scene, m, deep=True) for m in _above(scene, there))
     return found
@@ -209,10 +211,40 @@ def _too_many(scene: Scene) -> str | None:
     )
 
 
-def _filled(look: Look) -> list[tuple[str, ...]]:
-    """The parts of the partial object that the control plane fills in."""
-    paths = (("status",), *_FILLED.get(look.kind, ()))
-    return [p for p in paths if at(look.partial, *p) is not None]
+class _Asked:
+    """A partial object in two: what a student writes, and what the control plane fills in."""
+
+    # Compiling costs more than the rest of an explanation, and a lab's checks are asked again and again. The partial
+    # object is kept beside what came of it, so that its id stays its own.
+    _known: ClassVar[dict[int, tuple[dict[str, Any], _Asked]]] = {}
+    _MOST = 1000
+
+    def __init__(self, look: Look) -> None:
+        paths = [p for p in (("status",), *_FILLED.get(look.kind, ())) if at(look.partial, *p) is not None]
+        about = {k: look.partial[k] for k in ("apiVersion", "kind")}
+        self.whole = compile_partial(look.partial)
+        self.written = compile_partial(_without(look.partial, paths))
+        self.filled = [compile_partial({**about, **_only(look.partial, p)}) for p in paths]
+
+    def lacks(self, obj: Object) -> bool:
+        """Whether something that the control plane fills in is not as asked."""
+        return not all(filled(obj) for filled in self.filled)
+
+    @classmethod
+    def of(cls, look: Look) -> _Asked:
+        known = cls._known.get(id(look.partial))
+        if known is None:
+            if len(cls._known) >= cls._MOST:
+                cls._known.clear()
+            known = cls._known[id(look.partial)] = (look.partial, cls(look))
+        return known[1]
+
+
+def _only(partial: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    value = at(partial, *path)
+    for key in reversed(path):
+        value = {key: value}
+    return dict(value)
 
 
 def _without(partial: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
@@ -224,14 +256,3 @@ def _without(partial: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str,
             inner = inner[key]
         inner.pop(path[-1], None)
     return rest
-
-
-def _unmet(look: Look, obj: Object) -> bool:
-    """Whether something that the control plane fills in is not as asked."""
-    for path in _filled(look):
-        value = at(look.partial, *path)
-        for key in reversed(path):
-            value = {key: value}
-        if not compile_partial({"apiVersion": look.partial["apiVersion"], "kind": look.partial["kind"], **value})(obj):
-            return True
-    return False

@@ -127,6 +127,23 @@ def deleted_again(scene: Scene, look: Look) -> str | None:
     return f"{_kind(look)} {shown(look.name)} is not there any more: you deleted it."
 
 
+@missing("near-name")
+def near_name(scene: Scene, look: Look) -> str | None:
+    """Nearly the right name was given."""
+    near = nearest(look.name, _names(scene, look)) if look.name else None
+    return f"No {_kind(look)} is named {shown(look.name)}; the nearest name is {shown(near)}." if near else None
+
+
+@missing("label-as-annotation")
+def label_as_annotation(scene: Scene, look: Look) -> str | None:
+    """The pair was written among the annotations."""
+    for obj in _candidates(scene, look):
+        for key, value in look.labels.items():
+            if objects.labels(obj).get(key) != value and pairs(at(obj, "metadata", "annotations")).get(key) == value:
+                return f"{scene.who(obj)} has {label_list({key: value})} as an annotation, not as a label."
+    return None
+
+
 @missing("quota-used-up")
 def quota_used_up(scene: Scene, look: Look) -> str | None:
     """A ResourceQuota leaves no room for another object of the kind. The API server tells it only to who asks."""
@@ -159,32 +176,13 @@ def create_refused(scene: Scene, look: Look) -> str | None:
     )
 
 
-@missing("near-name")
-def near_name(scene: Scene, look: Look) -> str | None:
-    """Another name was given."""
-    if not look.name or not scene.relations.collected(look.kind, look.namespace):
+@missing("other-name")
+def other_name(scene: Scene, look: Look) -> str | None:
+    """Another name was given: there is just one of the kind."""
+    there = _names(scene, look) if look.name else []
+    if len(there) != 1 or not namespace(scene.relations.everywhere(look.kind, look.namespace)[0]):
         return None
-    there = [
-        name(o)
-        for o in scene.relations.everywhere(look.kind, look.namespace)
-        if not objects.controller(o) and name(o) not in _GIVEN.get(look.kind, ())
-    ]
-    near = nearest(look.name, there)
-    if near is not None:
-        return f"No {_kind(look)} is named {shown(look.name)}; the nearest name is {shown(near)}."
-    if len(there) == 1 and look.kind not in ("Namespace", "Node", "StorageClass", "ClusterRole", "ClusterRoleBinding"):
-        return f"No {_kind(look)} is named {shown(look.name)}; the only one here is {shown(there[0])}."
-    return None
-
-
-@missing("label-as-annotation")
-def label_as_annotation(scene: Scene, look: Look) -> str | None:
-    """The pair was written among the annotations."""
-    for obj in _candidates(scene, look):
-        for key, value in look.labels.items():
-            if objects.labels(obj).get(key) != value and pairs(at(obj, "metadata", "annotations")).get(key) == value:
-                return f"{scene.who(obj)} has {label_list({key: value})} as an annotation, not as a label."
-    return None
+    return f"No {_kind(look)} is named {shown(look.name)}; the only one here is {shown(there[0])}."
 
 
 @missing("near-labels")
@@ -202,6 +200,15 @@ def near_labels(scene: Scene, look: Look) -> str | None:
     return (
         f"No {_kind(look)} has the labels {label_list(look.labels)}; {scene.who(found[0])} has {label_list(found[1])}."
     )
+
+
+def _names(scene: Scene, look: Look) -> list[str]:
+    """The names of the objects of the kind that somebody made by hand."""
+    return [
+        name(o)
+        for o in scene.relations.everywhere(look.kind, look.namespace)
+        if not objects.controller(o) and name(o) not in _GIVEN.get(look.kind, ())
+    ]
 
 
 def _candidates(scene: Scene, look: Look) -> list[dict[str, object]]:

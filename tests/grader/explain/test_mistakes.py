@@ -70,6 +70,14 @@ class Stage:
         for each in kubectl(self.cluster.admin, "-n", self.namespace, "get", step["each"], "-o", "name").stdout.split():
             self.run(step["as"], *(each if word == "${each}" else word for word in step["run"]))
 
+    def begin(self) -> None:
+        """The platform's record of a lab's start, from which the student's calls count."""
+        self.run("admin", "create", "configmap", f"lab-{self.namespace}", "--namespace=seatrial-system")
+
+    def end(self) -> None:
+        """Take the record away."""
+        self.run("admin", "delete", "configmap", f"lab-{self.namespace}", "--namespace=seatrial-system")
+
     def apply(self, who: str, manifests: list[dict[str, Any]]) -> None:
         if manifests:
             items = [m if m["kind"] in _CLUSTER_SCOPED else self._here(m) for m in manifests]
@@ -82,7 +90,7 @@ class Stage:
         wanted = wants(lab) | {Want(o["apiVersion"], o["kind"], self.namespace) for o in scenario.also}
         patterns = [CallPattern.model_validate(c) for c in scenario.calls]
         patterns += [c.audit for c in lab.spec.tasks[0].checks if isinstance(c, Audit)]
-        made = calls(self.audit_log, student="student", slug="lab", patterns=patterns)
+        made = calls(self.audit_log, student="student", slug=self.namespace, patterns=patterns)
         taken = lists(self.access, wanted | related(wanted))
         assert [one for one in taken if one.error] == []
         return Evidence(
@@ -121,6 +129,7 @@ def test_the_mistake_is_explained(scenario: Scenario, stage: Stage) -> None:
     lab = _lab(scenario, stage.namespace)
     check: Check = lab.spec.tasks[0].checks[0]
     expected = scenario.expected(stage.namespace)
+    stage.begin()
     try:
         for step in here["first"]:
             stage.step(step)
@@ -133,6 +142,7 @@ def test_the_mistake_is_explained(scenario: Scenario, stage: Stage) -> None:
         said = _wait_for(expected, scenario, stage, lab, check)
         assert expected.fullmatch(said), f"{scenario.mistake}: {said}"
     finally:
+        stage.end()
         for step in here["afterwards"]:
             stage.step(step)
         for made in here["admin"]:
