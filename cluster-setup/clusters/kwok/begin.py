@@ -18,6 +18,7 @@ from clusters.model import PLATFORM_NAMESPACE
 
 MANIFESTS = Path(__file__).parent / "manifests"
 RIGHTS = Path(__file__).parent.parent / "identity" / "manifests"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 # How often a condition is looked at, in seconds.
 INTERVAL = 0.1
 # How long the whole may take, in seconds: a machine with a class full of clusters on it is slow.
@@ -74,6 +75,16 @@ def usable(layout: Layout, server: str, stop: threading.Event) -> None:
     finally:
         platform.close()
         student.close()
+
+
+def release_nodes(layout: Layout, server: str) -> None:
+    """Take the leases of all nodes away from a KWOK that is dead."""
+    platform = Api(server, layout.pki, "admin")
+    try:
+        never = threading.Event()
+        _until("the leases of the nodes are gone", lambda: platform.ask("DELETE", LEASES)[0] == 200, never)
+    finally:
+        platform.close()
 
 
 def _held_back(student: Api, policies: list[tuple[str, dict[str, Any], str]]) -> bool:

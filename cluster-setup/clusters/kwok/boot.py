@@ -34,29 +34,33 @@ REVIVALS = 5
 def create(layout: Layout, server: str, nodes: int, metrics_port: int) -> None:
     """Make the cluster that the layout's configuration describes. Raises ClusterError, PortTaken among them."""
     command: list[str | Path] = ["create", "cluster", "--config", layout.config, "--kubeconfig", ""]
-    _boot(layout, command, lambda stop: begin.begin(layout, server, nodes, metrics_port, stop))
+    _boot(layout, server, command, lambda stop: begin.begin(layout, server, nodes, metrics_port, stop))
 
 
 def start(layout: Layout, server: str) -> None:
     """Start what does not run of a cluster that was made before. Raises ClusterError, PortTaken among them."""
     processes.correct_pid_files(layout)
-    _boot(layout, ["start", "cluster"], lambda stop: begin.usable(layout, server, stop))
+    _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout, server, stop))
 
 
-def _boot(layout: Layout, command: list[str | Path], conditions: Callable[[threading.Event], None]) -> None:
+def _boot(
+    layout: Layout, server: str, command: list[str | Path], conditions: Callable[[threading.Event], None]
+) -> None:
     """Run kwokctl and wait for the conditions side by side, until both are done or something essential has ended."""
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(conditions, stop)
         try:
             _kwokctl(layout, command, FIRST, waiting)
-            _kwokctl(layout, ["start", "cluster"], set(COMPONENTS) - set(LAST), waiting)
+            _second(layout, server, waiting)
             revivals = 0
             while not waiting.done():
                 wait_for([waiting], INTERVAL)
-                if _ended(layout):
+                if ended := _ended(layout):
                     revivals += 1
-                    _revive(layout, revivals, waiting)
+                    if revivals > REVIVALS:
+                        raise explain(layout, ended[0])
+                    _second(layout, server, waiting)
             waiting.result()
         finally:
             stop.set()
@@ -95,8 +99,12 @@ def _ended(layout: Layout) -> list[str]:
     return ended
 
 
-def _revive(layout: Layout, times: int, waiting: Future[None]) -> None:
-    """Start what has ended once more. Raises what explains its end where that was tried often enough."""
-    if times > REVIVALS:
-        raise explain(layout, processes.dead(layout)[0])
+def _second(layout: Layout, server: str, waiting: Future[None]) -> None:
+    """Start what makes the cluster work, or what of it has ended.
+
+    A KWOK that died leaves its leases of the nodes behind, and the next one, whose name is another, would wait until
+    they expire, for minutes in which no Pod starts.
+    """
+    if "kwok-controller" not in processes.running(layout):
+        begin.release_nodes(layout, server)
     _kwokctl(layout, ["start", "cluster"], set(COMPONENTS) - set(LAST), waiting)
