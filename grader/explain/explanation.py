@@ -54,7 +54,7 @@ def why(check: Check, lab: LoadedLab, evidence: Evidence) -> str | None:
     The text is one line without control characters, of at most `objects.SENTENCE_LIMIT` characters. Never raises for
     malformed evidence.
     """
-    scene = Scene(_Latest.of(evidence), evidence.namespace)
+    scene = Scene(_Latest.of(evidence), evidence.namespace, lab=lab)
     said = _explain(check, lab, scene)
     return objects.shown(said, SENTENCE_LIMIT) if said else None
 
@@ -144,7 +144,7 @@ def _lacking(scene: Scene, *, deep: bool) -> str | None:
         return None
     if look.kind == _SLICE and _SERVICE_OF_SLICE in look.labels:
         # The student makes the Service; its slices follow.
-        return _lacking(_look(scene, _service_of(look)), deep=True)
+        return _lacking(replace(scene, look=_service_of(look)), deep=True)
     there = [o for o in _candidates(scene) if look.labels.items() <= objects.labels(o).items() or look.name]
     if not there:
         makers = makers_of(scene.relations, look.labels, look.namespace) if look.kind == "Pod" and not look.name else []
@@ -172,9 +172,9 @@ def _looked(scene: Scene, look: Look) -> bool:
     return look.kind in scene.relations.not_served or scene.relations.collected(look.kind, where)
 
 
-def _service_of(look: Look) -> dict[str, Any]:
+def _service_of(look: Look) -> Look:
     metadata = {"name": look.labels[_SERVICE_OF_SLICE], "namespace": look.namespace}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
+    return replace(Look.of({"apiVersion": "v1", "kind": "Service", "metadata": metadata}, ""), endpoints=True)
 
 
 def _missing(scene: Scene, look: Look) -> str | None:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.checks.looking import partials
 from grader.explain import objects
 from grader.explain.objects import at, kind_word, name, namespace, shown, text
 from grader.explain.relations import Relations
 from grader.explain.selectors import nearest
+from grader.labfile import LoadedLab
 from grader.labfile.schema import CallPattern
 from grader.model import Call, Object
 
@@ -29,6 +31,7 @@ class Look:
     name: str
     labels: dict[str, str]
     partial: dict[str, Any]
+    endpoints: bool = False  # a Service that is looked for because its endpoints are asked for
 
     @classmethod
     def of(cls, partial: dict[str, Any], home: str) -> Look:
@@ -46,11 +49,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a rule may look at: the relations, the lab's namespace, and what the check looks for."""
+    """All that a rule may look at: the relations, the lab's namespace, and what the check looks for. Of the lab only
+    the names that its checks ask for are read: what bears one of them is not another thing misnamed."""
 
     relations: Relations
     home: str
     look: Look | None = None
+    lab: LoadedLab | None = None
 
     def who(self, obj: Object) -> str:
         """ "Service web", or "Service default/web" where that is not the lab's namespace."""
@@ -60,6 +65,12 @@ class Scene:
         """The same for an object that is only spoken of."""
         place = f"{shown(space, 63)}/" if space and space not in (self.home, "*") else ""
         return f"{shown(kind.partition('.')[0])} {place}{shown(named)}"
+
+    def spoken_for(self) -> set[tuple[str, str]]:
+        """Kind and name of everything that some check of the lab asks for."""
+        tasks = self.lab.spec.tasks if self.lab else ()
+        every = (Look.of(dict(p), "") for task in tasks for check in task.checks for p in partials(check))
+        return {(look.kind, look.name) for look in every if look.name}
 
     def instead(self, kind: str, space: str, wanted: str) -> str:
         """The nearest name as the end of a sentence, "; the nearest name is web"; "" where none is like it."""

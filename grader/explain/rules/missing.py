@@ -127,6 +127,16 @@ def deleted_again(scene: Scene, look: Look) -> str | None:
     return f"{_kind(look)} {shown(look.name)} is not there any more: you deleted it."
 
 
+@missing("service-not-made")
+def service_not_made(scene: Scene, look: Look) -> str | None:
+    """Endpoints are asked for, and there is no Service whose they could be."""
+    if not look.endpoints:
+        return None
+    near = nearest(look.name, _names(scene, look))
+    hint = f"; the nearest name is {shown(near)}" if near else ""
+    return f"There is no {scene.named('Service', look.namespace, look.name)} yet, whose endpoints these would be{hint}."
+
+
 @missing("near-name")
 def near_name(scene: Scene, look: Look) -> str | None:
     """Nearly the right name was given."""
@@ -176,15 +186,6 @@ def create_refused(scene: Scene, look: Look) -> str | None:
     )
 
 
-@missing("other-name")
-def other_name(scene: Scene, look: Look) -> str | None:
-    """Another name was given: there is just one of the kind."""
-    there = _names(scene, look) if look.name else []
-    if len(there) != 1 or not namespace(scene.relations.everywhere(look.kind, look.namespace)[0]):
-        return None
-    return f"No {_kind(look)} is named {shown(look.name)}; the only one here is {shown(there[0])}."
-
-
 @missing("near-labels")
 def near_labels(scene: Scene, look: Look) -> str | None:
     """Objects of the kind are there, with other labels."""
@@ -203,11 +204,12 @@ def near_labels(scene: Scene, look: Look) -> str | None:
 
 
 def _names(scene: Scene, look: Look) -> list[str]:
-    """The names of the objects of the kind that somebody made by hand."""
+    """The names that may be meant for the one that is asked for: of objects made by hand that nothing else asks for."""
+    taken = scene.spoken_for()
     return [
         name(o)
         for o in scene.relations.everywhere(look.kind, look.namespace)
-        if not objects.controller(o) and name(o) not in _GIVEN.get(look.kind, ())
+        if not objects.controller(o) and name(o) not in _GIVEN.get(look.kind, ()) and (look.kind, name(o)) not in taken
     ]
 
 

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from grader.labfile import LoadedLab
+from grader.labfile.schema import Lab
 from grader.model import Call, Evidence, ObjectList, Snapshot
+
+
+def lab(*checks: dict[str, Any], namespace: str = "shop") -> LoadedLab:
+    """A lab of one task with these checks, as `grader.labfile.read` would give it."""
+    spec = Lab.model_validate(
+        {
+            "title": "Services",
+            "summary": "A lab.",
+            "minutes": 1,
+            "level": "beginner",
+            "namespace": namespace,
+            "tasks": [{"id": "task", "title": "Task", "checks": list(checks)}],
+        }
+    )
+    return LoadedLab("services", "09", Path("labs/09-services"), spec, {}, "", document=None)  # type: ignore[arg-type]
 
 
 def evidence(

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from grader.explain import related, why
 from grader.explain.objects import SENTENCE_LIMIT
-from grader.labfile import LoadedLab
-from grader.labfile.schema import Check
 from grader.model import Call, Evidence, ObjectList, Want
-from tests.grader.explain.evidences import evidence, of_lists
+from tests.grader.explain.evidences import evidence, lab, of_lists
 
-_CHECK: TypeAdapter[Check] = TypeAdapter(Check)
 _WEB = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
 
 
@@ -32,9 +28,10 @@ def _pod(name: str, status: dict[str, Any] | None = None, **labels: str) -> dict
     return _obj("Pod", name, metadata={"labels": labels}, spec={}, status=status or ready)
 
 
-def _said(check: dict[str, Any], seen: Evidence) -> str | None:
-    lab: LoadedLab | None = None
-    return why(_CHECK.validate_python(check), lab, seen)  # type: ignore[arg-type]
+def _said(check: dict[str, Any], seen: Evidence, *others: dict[str, Any]) -> str | None:
+    """What is said of the first check of a lab that has these."""
+    loaded = lab(check, *others)
+    return why(loaded.spec.tasks[0].checks[0], loaded, seen)
 
 
 def test_nothing_is_added_where_nothing_is_known() -> None:
@@ -76,8 +73,22 @@ def test_a_hidden_check_is_never_explained_not_even_inside_another() -> None:
     shown, hidden = {"match": {**_WEB, "metadata": {"name": "other"}}}, {"match": _WEB, "hidden": True}
     assert _said(hidden, seen) is None
     assert _said({"any_of": [hidden, {"match": _WEB}]}, seen) == "No Service is named web; the nearest name is wbe."
-    assert _said({"any_of": [shown, hidden]}, seen) == "No Service is named other; the only one here is wbe."
+    assert _said({"any_of": [shown, hidden]}, seen) is None
     assert _said({"any_of": [shown, hidden], "hidden": True}, seen) is None
+
+
+def test_a_name_that_another_check_asks_for_is_no_near_miss() -> None:
+    seen, other = evidence([_service("web-pod")]), {"match": {**_WEB, "metadata": {"name": "web-pod"}}}
+    check = {"match": {**_WEB, "metadata": {"name": "web-pods"}}}
+    assert _said(check, seen) == "No Service is named web-pods; the nearest name is web-pod."
+    assert _said(check, seen, other) is None
+
+
+def test_only_the_failing_part_of_all_of_is_explained() -> None:
+    seen = evidence([_service("web"), _pod("a", app="other"), _obj("ConfigMap", "settings", data={"colour": "blue"})])
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    said = _said({"all_of": [{"match": _WEB}, {"match": {**about, "data": {"color": "blue"}}}]}, seen)
+    assert said == "ConfigMap settings has no key color; the nearest is colour."
 
 
 def test_no_value_of_a_secret_is_told() -> None:

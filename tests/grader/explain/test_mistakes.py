@@ -19,29 +19,14 @@ from grader.collect.audit import calls
 from grader.collect.lists import lists
 from grader.explain import related, why
 from grader.labfile import LoadedLab
-from grader.labfile.schema import Audit, CallPattern, Check, Lab
+from grader.labfile.schema import Audit, CallPattern, Check
 from grader.model import Evidence, Outcome, Snapshot, Want
 from tests.conftest import RealCluster
+from tests.grader.explain.evidences import lab as lab_of
 from tests.grader.explain.scenarios import Scenario, placed, scenarios
 
 _CLUSTER_SCOPED = ("PersistentVolume", "Node", "StorageClass", "IngressClass", "ClusterRole", "PriorityClass")
 ALL = scenarios()
-
-
-def _lab(scenario: Scenario, namespace: str) -> LoadedLab:
-    """A lab of one task with the scenario's check, as `grader.labfile.read` would give it."""
-    task = {"id": "task", "title": "Task", "checks": [placed(scenario.check, namespace)]}
-    spec = Lab.model_validate(
-        {
-            "title": "Lab",
-            "summary": "A lab.",
-            "minutes": 1,
-            "level": "beginner",
-            "namespace": namespace,
-            "tasks": [task],
-        }
-    )
-    return LoadedLab("lab", "", Path("lab"), spec, {}, "", document=None)  # type: ignore[arg-type]
 
 
 class Stage:
@@ -94,7 +79,7 @@ class Stage:
         taken = lists(self.access, wanted | related(wanted))
         assert [one for one in taken if one.error] == []
         return Evidence(
-            lab="lab",
+            lab=lab.slug,
             namespace=self.namespace,
             student="student",
             params={},
@@ -126,7 +111,7 @@ def stage(cluster: RealCluster, namespace: str) -> Iterator[Stage]:
 @pytest.mark.parametrize("scenario", ALL, ids=lambda s: s.mistake)
 def test_the_mistake_is_explained(scenario: Scenario, stage: Stage) -> None:
     here = placed(scenario.__dict__, stage.namespace)
-    lab = _lab(scenario, stage.namespace)
+    lab = lab_of(placed(scenario.check, stage.namespace), namespace=stage.namespace)
     check: Check = lab.spec.tasks[0].checks[0]
     expected = scenario.expected(stage.namespace)
     stage.begin()

@@ -16,7 +16,7 @@ from grader.explain import why
 from grader.explain.objects import SENTENCE_LIMIT
 from grader.labfile.schema import Check, CheckBase
 from grader.model import Call, Evidence, ObjectList
-from tests.grader.explain.evidences import of_lists
+from tests.grader.explain.evidences import lab, of_lists
 
 _CHECK: TypeAdapter[CheckBase] = TypeAdapter(Check)
 _HOSTILE = ("\x1b[31mred", "\u202egnirts", "a\nb\r\nc", "x" * 1_000_000, "\x00", "{}", "", "web", "True", "\ud800")
@@ -38,6 +38,7 @@ _junk = st.recursive(
     ),
     max_leaves=6,
 )
+_LAB = lab({"match": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}})
 _TEMPLATES = yaml.safe_load((Path(__file__).parent / "broken-namespace.yaml").read_text())
 _KINDS = sorted({(o["apiVersion"], o["kind"]) for o in _TEMPLATES})
 
@@ -140,8 +141,8 @@ def _checks(draw: st.DrawFn) -> CheckBase:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(check=_checks(), seen=_evidences())
 def test_why_gives_none_or_a_bounded_line(check: CheckBase, seen: Evidence) -> None:
-    said = why(check, None, seen)  # type: ignore[arg-type]
+    said = why(check, _LAB, seen)
     if said is not None:
         assert 0 < len(said) <= SENTENCE_LIMIT
         assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _TURNING for c in said)
-        assert why(check, None, seen) == said  # type: ignore[arg-type]
+        assert why(check, _LAB, seen) == said

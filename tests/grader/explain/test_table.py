@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import grader.explain  # noqa: F401 - registers the rules
+import grader.explain.rules  # noqa: F401 - registers them
 from grader.explain.mistakes import MISTAKES
 from tests.grader.explain.scenarios import Scenario, scenarios
 
