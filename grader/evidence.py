@@ -7,7 +7,6 @@ that names the labels of a Pod would then name them in another order after a reg
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -64,6 +63,8 @@ def load(data: bytes) -> Evidence:
 
 def save(path: Path, evidence: Evidence) -> None:
     """Write a file (0600), at once or not at all. Raises EvidenceError for a full disk and the like."""
+    import tempfile
+
     data = dump(evidence)
     try:
         # A temporary file of a name nobody can guess, made 0600.

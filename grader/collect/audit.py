@@ -14,11 +14,10 @@ from typing import Any
 
 import orjson
 
+from grader.collect.record import PLATFORM_NAMESPACE
 from grader.labfile.schema import CallPattern
 from grader.model import Call, GraderError
 
-# Where the platform keeps the record of a lab's start, as ConfigMap lab-<slug>.
-PLATFORM_NAMESPACE = "seatrial-system"
 # At most so many different calls are kept, the latest of them: about 25 MB.
 MOST = 50_000
 _WRITES = (b'"create"', b'"update"', b'"patch"')

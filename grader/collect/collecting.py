@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.checks import held, wants
-from grader.collect import audit, script
 from grader.collect.access import Access, ApiFault
 from grader.collect.lists import lists
 from grader.collect.record import record
-from grader.explain import related
+from grader.explain.lists import related
 from grader.labfile import LoadedLab
 from grader.labfile.schema import AllOf, AnyOf, Audit, Check, Script, seconds
 from grader.model import Call, ClusterUnreachable, Evidence, Observation, Outcome, Snapshot, Want
@@ -86,15 +85,26 @@ def walk(lab: LoadedLab) -> Iterator[tuple[str, Check]]:
 
 def _observe(lab: LoadedLab, access: Access, evidence: Evidence, chosen: frozenset[Want]) -> Evidence:
     calls, unread = _calls(lab, access, evidence)
-    now = _look(lab, access, chosen)
-    ran = {
+    return replace(
+        evidence,
+        now=_look(lab, access, chosen),
+        calls=calls,
+        observations={**unread, **_scripts(lab, access, evidence)},
+    )
+
+
+def _scripts(lab: LoadedLab, access: Access, evidence: Evidence) -> dict[str, Observation]:
+    due = {i: c for i, c in walk(lab) if isinstance(c, Script) and evidence.capabilities.issuperset(c.needs)}
+    if not due:
+        return {}
+    from grader.collect import script  # it brings a web server and more, which few labs need
+
+    return {
         check_id: script.run(
             script.Script(lab.folder, check.script, lab.spec.namespace, evidence.student, lab.params), access
         )
-        for check_id, check in walk(lab)
-        if isinstance(check, Script) and evidence.capabilities.issuperset(check.needs)
+        for check_id, check in due.items()
     }
-    return replace(evidence, now=now, calls=calls, observations={**unread, **ran})
 
 
 def _look(lab: LoadedLab, access: Access, chosen: Iterable[Want]) -> Snapshot:
@@ -176,6 +186,8 @@ def _calls(lab: LoadedLab, access: Access, evidence: Evidence) -> tuple[Sequence
         return None, {}
     if not checks:
         return (), {}
+    from grader.collect import audit
+
     patterns = [check.audit for check in checks.values()]
     try:
         return tuple(audit.calls(log, student=evidence.student, slug=lab.slug, patterns=patterns)), {}

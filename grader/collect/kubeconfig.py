@@ -12,7 +12,6 @@ import binascii
 import logging
 import os
 import ssl
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,9 +112,7 @@ def _merge(paths: Sequence[Path]) -> _Merged:
         for section, known in sections.items():
             for entry in document.get(section) or ():
                 if not isinstance(entry, dict) or "name" not in entry:
-                    raise ClusterUnreachable(
-                        f"The kubeconfig {path} cannot be used: one of its {section} has no name."
-                    )
+                    raise ClusterUnreachable(f"The kubeconfig {path} cannot be used: one of its {section} has no name.")
                 _absolute(entry, path.parent)
                 known.setdefault(str(entry["name"]), entry)
     return _Merged(source, current, sections)
@@ -205,16 +202,15 @@ def _tls(merged: _Merged, cluster: Mapping[str, Any], certificate: bytes, key: b
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate:
-        # OpenSSL takes a client's certificate from a file only. Both parts in one, ours alone, gone at once.
-        with tempfile.NamedTemporaryFile(prefix="seatrial-", suffix=".pem") as file:
-            file.write(certificate + b"\n" + key)
-            file.flush()
-            try:
-                context.load_cert_chain(file.name, password=b"")
-            except (ssl.SSLError, ValueError, OSError):
-                merged.fail(
-                    "its client-certificate and client-key are not a PEM certificate and the key that goes with it"
-                )
+        # OpenSSL takes a client's certificate from a file only: one in memory, so that the key is never on a disk.
+        handle = os.memfd_create("client-certificate")
+        try:
+            os.write(handle, certificate + b"\n" + key)
+            context.load_cert_chain(f"/proc/self/fd/{handle}", password=b"")
+        except (ssl.SSLError, ValueError, OSError):
+            merged.fail("its client-certificate and client-key are not a PEM certificate and the key that goes with it")
+        finally:
+            os.close(handle)
     return context
 
 
