@@ -113,8 +113,8 @@ async def _fetch_all(
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {asset: group.create_task(download.outcome(asset)) for asset in assets}
-        except* OSError as several:  # a full disk, say, which ends them all for the same reason
-            raise OSError(*several.exceptions[0].args) from several
+        except ExceptionGroup as several:  # one fault for them all: a full disk, say
+            raise several.exceptions[0] from None
         return {asset: task.result() for asset, task in tasks.items()}
 
 
