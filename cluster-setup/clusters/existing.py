@@ -27,6 +27,7 @@ ANSWERS_WITHIN = 10
 CONNECTS_WITHIN = 1.0
 # What kubectl says of an API server that is not there.
 NOWHERE = (
+    "was refused",
     "connection refused",
     "no such host",
     "timeout",

@@ -14,7 +14,7 @@ from concurrent.futures import wait as wait_for
 from pathlib import Path
 
 from clusters.exec import CommandError, run
-from clusters.kwok import begin, processes
+from clusters.kwok import begin, ports, processes
 from clusters.kwok.config import COMPONENTS
 from clusters.kwok.failure import PortTaken, explain, refused
 from clusters.kwok.layout import Layout
@@ -72,8 +72,9 @@ def _kwokctl(
 ) -> None:
     """Let kwokctl start the wanted components. It passes over one whose pid file names a living process: us."""
     processes.correct_pid_files(layout)
-    unwanted = [c for c in COMPONENTS if c not in wanted and c not in processes.running(layout)]
-    processes.pretend(layout, unwanted)
+    missing = set(COMPONENTS) - processes.running(layout).keys()
+    ports.check(layout, missing & set(wanted))
+    processes.pretend(layout, missing - set(wanted))
 
     def watch() -> None:
         _ended(layout)

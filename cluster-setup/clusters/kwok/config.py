@@ -28,16 +28,14 @@ BINARIES = {
     "kwokControllerBinary": "kwok",
     "metricsServerBinary": "metrics-server",
 }
-# kwokctl's options that take a port.
-PORTS = (
-    "kubeApiserverPort",
-    "kubeControllerManagerPort",
-    "kubeSchedulerPort",
-    "kwokControllerPort",
-    "metricsServerPort",
-)
-
-
+# kwokctl's options that take a port -> the component that listens there.
+PORTS = {
+    "kubeApiserverPort": "kube-apiserver",
+    "kubeControllerManagerPort": "kube-controller-manager",
+    "kubeSchedulerPort": "kube-scheduler",
+    "kwokControllerPort": "kwok-controller",
+    "metricsServerPort": "metrics-server",
+}
 # What a process is started with beside kwokctl's own arguments.
 ARGUMENTS: dict[str, dict[str, str]] = {
     "etcd": {},

@@ -8,6 +8,7 @@ started through a link in the cluster's own folder.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Collection
@@ -53,24 +54,33 @@ def drivers(layout: Layout) -> list[int]:
     ]
 
 
-def _kill(pids: list[int]) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+def _kill(pid: int, within: float) -> bool:
+    """Kill a process; whether it is gone in time. Its command line is empty before its ports are free, so we wait for
+    the kernel to say that its last thread has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(within * 1000))
+    except ProcessLookupError:
+        return True
+    finally:
+        os.close(handle)
 
 
 def end(layout: Layout) -> None:
-    """End everything that runs for a cluster, whoever started it; returns once it is gone."""
+    """End everything that runs for a cluster, whoever started it; returns once it is gone and its ports are free."""
     deadline = time.monotonic() + GONE_WITHIN
-    while left := [*drivers(layout), *running(layout).values()]:
-        _kill(left)
-        if time.monotonic() > deadline:
-            raise ClusterError(
-                f"the processes {left} of cluster {layout.name} do not end; they are stuck in the kernel"
-            )
-        time.sleep(0.01)
+    # Whoever starts others comes first; what they started meanwhile is found by the next look.
+    while left := drivers(layout) or list(running(layout).values()):
+        gone = [_kill(pid, deadline - time.monotonic()) for pid in left]
+        if not all(gone):
+            stuck = ", ".join(str(pid) for pid, went in zip(left, gone, strict=True) if not went)
+            raise ClusterError(f"processes {stuck} of cluster {layout.name} do not end; they are stuck in the kernel")
     for file in layout.pids.glob("*.pid"):
         file.unlink(missing_ok=True)
 
