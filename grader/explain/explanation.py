@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from grader.checks import compile as compile_partial
 from grader.checks import judge
+from grader.checks.wording import shown
 from grader.explain import objects
 from grader.explain.chains import causes, makers_of, state
 from grader.explain.mistakes import MISTAKES, Look, Scene
@@ -22,6 +23,9 @@ from grader.model import Evidence, Object, Outcome
 
 # So many of the objects that a check looks at are looked into; the nearest come first.
 _CANDIDATES = 5
+# So many differences from what was asked are told, and of these kinds none, as their values may be secret.
+_DIFFERENCES = 2
+_UNTOLD = frozenset({"ConfigMap", "Secret"})
 _SLICE, _SERVICE_OF_SLICE = "EndpointSlice", "kubernetes.io/service-name"
 # What the control plane fills in beside status, by kind.
 _FILLED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -65,7 +69,9 @@ def _explain(check: Check, lab: LoadedLab, scene: Scene) -> str | None:
     said: str | None = None
     match check:
         case Match(match=partial):
-            said = _lacking(_look(scene, partial), deep=False)
+            look = _look(scene, partial)
+            # Without a message of the author's the check's own sentence names the difference.
+            said = _lacking(look, deep=False) or (_found(look) if check.message else None)
         case Absent(absent=partial):
             said = _too_many(_look(scene, partial))
         case Count():
@@ -157,6 +163,17 @@ def _lacking(scene: Scene, *, deep: bool) -> str | None:
     if found is None and deep and look.kind == "Pod":
         found = _first(_broken(scene, m, deep=True) for m in _above(scene, there))
     return found
+
+
+def _found(scene: Scene) -> str | None:
+    """What the object of the name has where it is not as asked; not what is asked, which its author chose how to say."""
+    look = scene.look
+    named = _candidates(scene) if look and look.name else ()
+    if look is None or not named or look.kind in _UNTOLD:
+        return None
+    differ = [m for m in _Asked.of(look).whole.mismatches(named[0]) if not m.missing_item][:_DIFFERENCES]
+    told = [f"{m.path} is {'not set' if m.found is None else shown(m.found)}" for m in differ]
+    return f"{look.kind} {name(named[0])}: {', '.join(told)}." if told else None
 
 
 def _above(scene: Scene, pods: Sequence[Object]) -> list[Object]:

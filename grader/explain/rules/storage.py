@@ -196,7 +196,7 @@ def _misfits(scene: Scene, claim: Object, volume: Object) -> list[str]:
     """Why a volume cannot serve a claim, each as a half-sentence; the first one is the plainest."""
     called, found = shown(name(volume)), []
     if not _free(volume, claim):
-        found.append(f"{called} is taken by {_claimant(scene, volume)}")
+        found.append(f"{called} {_hold(scene, claim, volume)}")
     if not _same_class(claim, volume):
         has, asked = (text(at(o, "spec", "storageClassName")) for o in (volume, claim))
         found.append(f"{called} has {_class_words(has)}, and the claim asks for {_class_words(asked)}")
@@ -226,6 +226,15 @@ def _free(volume: Object, claim: Object) -> bool:
         return True
     mine = taken.get("name") == name(claim) and taken.get("namespace") == namespace(claim)
     return mine and taken.get("uid") in (None, "", objects.uid(claim))
+
+
+def _hold(scene: Scene, claim: Object, volume: Object) -> str:
+    reference = at(volume, "spec", "claimRef")
+    if at(reference, "name") == name(claim) and at(reference, "namespace") == namespace(claim):
+        return "still names an earlier claim of the same name (claimRef)"
+    if at(volume, "status", "phase") == "Released":
+        return f"still names {_claimant(scene, volume)}, which is gone (claimRef)"
+    return f"is taken by {_claimant(scene, volume)}"
 
 
 def _claimant(scene: Scene, volume: Object) -> str:

@@ -91,6 +91,28 @@ def test_only_the_failing_part_of_all_of_is_explained() -> None:
     assert said == "ConfigMap settings has no key color; the nearest is colour."
 
 
+@pytest.mark.parametrize(
+    ("reference", "phase", "reason"),
+    [
+        (
+            {"name": "data", "uid": "an-earlier-one"},
+            "Released",
+            "still names an earlier claim of the same name (claimRef)",
+        ),
+        ({"name": "old"}, "Released", "still names PersistentVolumeClaim old, which is gone (claimRef)"),
+        ({"name": "old"}, "Bound", "is taken by PersistentVolumeClaim old"),
+    ],
+)
+def test_a_volume_says_who_has_it(reference: dict[str, str], phase: str, reason: str) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "manual"}
+    claim = _obj("PersistentVolumeClaim", "data", spec=spec, status={"phase": "Pending"})
+    held = {**spec, "claimRef": {"namespace": "shop", **reference}}
+    volume = _obj("PersistentVolume", "pv", "", spec=held, status={"phase": phase})
+    about = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}}
+    said = _said({"match": {**about, "status": {"phase": "Bound"}}}, evidence([claim, volume]))
+    assert said == f"PersistentVolumeClaim data is Pending: no PersistentVolume fits; pv {reason}."
+
+
 def test_no_value_of_a_secret_is_told() -> None:
     secret = _obj("Secret", "token", data={"tokn": "aHVudGVyMg=="})
     asked = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"token": "c2VjcmV0"}}
