@@ -166,14 +166,14 @@ def _lacking(scene: Scene, *, deep: bool) -> str | None:
 
 
 def _found(scene: Scene) -> str | None:
-    """What the object of the name has where it is not as asked; not what is asked, which its author chose how to say."""
+    """What the object of the name has where it is not as asked. What is asked, the author has said in his own words."""
     look = scene.look
     named = _candidates(scene) if look and look.name else ()
     if look is None or not named or look.kind in _UNTOLD:
         return None
     differ = [m for m in _Asked.of(look).whole.mismatches(named[0]) if not m.missing_item][:_DIFFERENCES]
     told = [f"{m.path} is {'not set' if m.found is None else shown(m.found)}" for m in differ]
-    return f"{look.kind} {name(named[0])}: {', '.join(told)}." if told else None
+    return f"{scene.who(named[0])}: {', '.join(told)}." if told else None
 
 
 def _above(scene: Scene, pods: Sequence[Object]) -> list[Object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grader.checks.quantity import parse
 from grader.explain.mistakes import Scene, broken
 from grader.explain.objects import at, condition, kind_word, listed, maps, namespace, number, shown, text
 from grader.model import Object
@@ -38,7 +39,7 @@ def no_requests(scene: Scene, hpa: Object) -> str | None:
         if at(metric, "resource", "target", "type") != "Utilization":
             continue
         for container in maps(at(scaled, "spec", "template", "spec", "containers")):
-            if not any(at(container, "resources", part, resource) for part in ("requests", "limits")):
+            if not any(parse(at(container, "resources", part, resource)) for part in ("requests", "limits")):
                 return (
                     f"{scene.who(hpa)} wants a percentage of the {shown(resource, 40)} request, and container "
                     f"{shown(container.get('name'), 63)} of {scene.who(scaled or {})} requests none."

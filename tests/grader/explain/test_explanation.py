@@ -84,6 +84,20 @@ def test_a_name_that_another_check_asks_for_is_no_near_miss() -> None:
     assert _said(check, seen, other) is None
 
 
+def test_an_authors_message_is_followed_by_what_the_object_has() -> None:
+    seen = evidence([_service("web", ports=[{"port": 80}], type="NodePort"), _pod("a", app="web")])
+    check = {"match": {**_WEB, "spec": {"type": "ClusterIP", "sessionAffinity": "ClientIP"}}}
+    assert _said(check, seen) is None  # the check's own sentence says it
+    told = _said({**check, "message": "Keep it inside, and each client at its Pod."}, seen)
+    assert told == 'Service web: spec.type is "NodePort", spec.sessionAffinity is not set.'
+
+
+def test_what_a_secret_holds_instead_is_not_told() -> None:
+    secret = _obj("Secret", "token", data={"token": "aHVudGVyMg=="})
+    asked = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"token": "c2VjcmV0"}}
+    assert _said({"match": asked, "message": "Another token is asked for."}, evidence([secret])) is None
+
+
 def test_only_the_failing_part_of_all_of_is_explained() -> None:
     seen = evidence([_service("web"), _pod("a", app="other"), _obj("ConfigMap", "settings", data={"colour": "blue"})])
     about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
