@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,10 +81,12 @@ def grade(
             prepare(labfile.read(folder))  # a lab that cannot be graded is told first
             raise
         loaded = lab_for(folder, access, student=student, secret=secret)
-        seen, report = grade_now(loaded, access, wait=wait, student=student, on_look=_progress() if wait else None)
+        with _Progress() as progress:
+            seen, report = grade_now(loaded, access, wait=wait, student=student, on_look=progress.looked)
+        _show(report, output, reveal_hidden, summary)
         if evidence is not None:
-            save(evidence, seen)
-        _finish(report, output, reveal_hidden, summary)
+            save(evidence, seen)  # last, so that a full disk does not cost the report
+        sys.exit(_exit_code(report))
 
 
 @click.command()
@@ -106,7 +109,8 @@ def regrade(*, file: Path, lab: str, output: Format, reveal_hidden: bool, summar
         if seen.lab_digest != loaded.digest:
             changed = f"Lab {loaded.slug} has changed since {file} was taken; this grades by what it says now."
             click.echo(changed, err=True)
-        _finish(report, output, reveal_hidden, summary)
+        _show(report, output, reveal_hidden, summary)
+        sys.exit(_exit_code(report))
 
 
 @contextmanager
@@ -140,7 +144,7 @@ def _fail(sentence: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _finish(report: Report, output: Format, reveal: bool, summary: Path | None) -> NoReturn:
+def _show(report: Report, output: Format, reveal: bool, summary: Path | None) -> None:
     columns, colour = 80, False
     if output == "table":
         import shutil
@@ -149,7 +153,6 @@ def _finish(report: Report, output: Format, reveal: bool, summary: Path | None) 
     click.echo(render(report, output, reveal=reveal, width=columns, colour=colour), nl=False)
     if output == "github" and summary is not None:
         _append(summary, report, reveal)
-    sys.exit(_exit_code(report))
 
 
 def _append(path: Path, report: Report, reveal: bool) -> None:
@@ -179,19 +182,26 @@ def _secret(file: Path | None) -> str:
         raise GraderError(f"The course's secret {file} cannot be read: {fault}.") from None
 
 
-def _progress() -> Callable[[Report, float], None]:
-    begun = told = time.monotonic()
+class _Progress:
+    """Says on standard error what is being waited for, where it takes longer than two seconds."""
 
-    def tell(report: Report, left: float) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if left <= 0 or now - told < TELL:
-            return
-        told = now
+    def __init__(self) -> None:
+        self._doing, self._begun, self._over = "Looking at the cluster", time.monotonic(), threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def looked(self, report: Report, left: float) -> None:
+        """A look was judged, and waiting may go on for `left` seconds."""
         done = sum(1 for task in report.tasks if task.outcome is Outcome.PASSED)
-        click.echo(
-            f"Waiting: {done} of {len(report.tasks)} tasks pass after {now - begun:.0f} s, at most {left:.0f} s more.",
-            err=True,
-        )
+        self._doing = f"Waiting: {done} of {len(report.tasks)} tasks pass, at most {left:.0f} s more"
 
-    return tell
+    def _tell(self) -> None:
+        while not self._over.wait(TELL):
+            click.echo(f"{self._doing} … {time.monotonic() - self._begun:.0f} s", err=True)
+
+    def __enter__(self) -> _Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()

@@ -30,6 +30,8 @@ from grader.model import ClusterUnreachable, GraderError
 
 # Seconds to wait for a connection, for the next bytes of an answer, and for the whole of it.
 CONNECT, READ, WHOLE = 5.0, 20.0, 60.0
+# After so many seconds a request is not tried again: a server that says nothing is given up after two attempts.
+PATIENCE = 30.0
 # Pauses before a request is tried again, in seconds. A server may ask for longer ones (Retry-After), up to the last.
 PAUSES = (0.1, 0.3, 0.9)
 LONGEST_PAUSE = 5.0
@@ -68,8 +70,10 @@ class Access:
         # Kinds that discovery has found so far. What it has not found is asked for again: a CRD may come any time.
         self.kinds: dict[tuple[str, str], Resource] = {}
         self._connection: http.client.HTTPConnection | None = None
-        # Set once a request went unanswered: the next are tried only once, so that a dead server costs seconds.
+        # Set once a request failed for good: the next are tried only once, so that a failing server costs seconds.
         self._given_up = False
+        # Set once nothing answered at all: the next requests of this look fail at once, with the same sentence.
+        self._gone: NoAnswer | None = None
 
     @classmethod
     def from_kubeconfig(cls, path: str | Path | None = None, *, kubectl: Path | None = None) -> Access:
@@ -92,7 +96,14 @@ class Access:
 
     def afresh(self) -> None:
         """A new look: be patient again with a server that did not answer in the last one."""
-        self._given_up = False
+        self._given_up, self._gone = False, None
+
+    def unreachable(self, fault: ApiFault) -> ClusterUnreachable:
+        """The sentence for a server without which nothing can be graded."""
+        return ClusterUnreachable(
+            f"No cluster to grade: {fault}; start it (`seatrial cluster list` shows yours), "
+            f"or check `server` in {self.kubeconfig.source}."
+        )
 
     def get(self, path: str, /, **query: str | int) -> dict[str, Any]:
         """GET a path and give the JSON object of the answer.
@@ -100,10 +111,12 @@ class Access:
         Connections that fail, 429 and 5xx are tried again a few times. Raises ApiFault, and ClusterUnreachable where
         the server refuses the identity altogether or is not to be trusted.
         """
+        if self._gone is not None:
+            raise self._gone
         target = f"{path}?{urlencode(query)}" if query else path
-        pauses = iter(() if self._given_up else PAUSES)
+        pauses, until = iter(() if self._given_up else PAUSES), time.monotonic() + PATIENCE
         while True:
-            asked = 0.0
+            asked, answered = 0.0, True
             try:
                 status, headers, body = self._once(target)
                 if status not in TRANSIENT:
@@ -114,9 +127,10 @@ class Access:
                 raise ClusterUnreachable(self._untrusted(wrong)) from None
             except (OSError, http.client.HTTPException) as wrong:
                 fault = NoAnswer(f"the API server at {self.kubeconfig.url} does not answer ({_reason(wrong)})")
+                answered = False
             pause = next(pauses, None)
-            if pause is None:
-                self._given_up = True
+            if pause is None or time.monotonic() > until:
+                self._given_up, self._gone = True, None if answered else fault
                 raise fault from None
             time.sleep(min(max(pause, asked), LONGEST_PAUSE))
 

@@ -73,14 +73,15 @@ def _lines(log: Path) -> Iterator[bytes]:
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """A call that has been answered; None for its other stages, and for a line that is being written at this moment."""
+    """A call that has been answered; None for its other stages, for one that was only tried (`--dry-run=server`), and
+    for a line that is being written at this moment."""
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
     if not isinstance(event, dict) or event.get("stage") not in ("ResponseComplete", "ResponseStarted", "Panic"):
         return None
-    return event
+    return None if "dryRun=" in str(event.get("requestURI")) else event
 
 
 def _call(event: dict[str, Any]) -> Call:

@@ -139,10 +139,7 @@ def _version(access: Access) -> str:
     try:
         version = access.get("/version").get("gitVersion")
     except ApiFault as fault:
-        raise ClusterUnreachable(
-            f"No cluster to grade: {fault}; start it (`seatrial cluster list` shows yours), "
-            f"or check `server` in {access.kubeconfig.source}."
-        ) from None
+        raise access.unreachable(fault) from None
     if not isinstance(version, str):
         raise ClusterUnreachable(access.stranger)
     return version
@@ -169,7 +166,7 @@ def _found_out(access: Access) -> frozenset[str]:
         found.add("metrics")
     except ApiFault as fault:
         if fault.status not in (403, 404, 503):
-            raise ClusterUnreachable(f"No cluster to grade: {fault}; grade again once it answers.") from None
+            raise access.unreachable(fault) from None
     return frozenset(found)
 
 

@@ -160,6 +160,8 @@ def _assemble(merged: _Merged, cluster: Mapping[str, Any], user: Mapping[str, An
         usable = False
     if not usable:
         merged.fail(f'its server is "{cluster.get("server", "")}", which is no address of an API server')
+    if urlsplit(str(cluster.get("proxy-url") or "http:")).scheme != "http":
+        merged.fail(f'its proxy-url is "{cluster["proxy-url"]}", and only proxies at http:// are spoken to')
     if "exec" in user or "auth-provider" in user:
         user = _plugin(merged)
     tls, certificate = None, b""

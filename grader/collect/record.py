@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from grader.collect.access import Access, ApiFault
+from grader.collect.access import Access, ApiFault, NoAnswer
 
 # Where the platform keeps the record of a lab's start, as ConfigMap lab-<slug>.
 PLATFORM_NAMESPACE = "seatrial-system"
@@ -25,11 +25,13 @@ class Record:
 def record(access: Access, slug: str) -> Record | None:
     """The record; None where the lab was not started by the platform, or this identity may not read it.
 
-    Raises ClusterUnreachable where the server refuses the identity; a server that does not answer gives None, and is
-    told by what is read next.
+    Raises ClusterUnreachable where the server does not answer: a grade for somebody else, or with other parameters,
+    would be worse than none.
     """
     try:
         found = access.get(f"/api/v1/namespaces/{PLATFORM_NAMESPACE}/configmaps/lab-{slug}")
+    except NoAnswer as fault:
+        raise access.unreachable(fault) from None
     except ApiFault:
         return None
     data = found.get("data")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from grader import cli
 from grader import evidence as evidence_module
 from grader.cli import grade, regrade
 from grader.collect import access as access_module
@@ -119,6 +120,13 @@ def test_evidence_that_cannot_be_written(server: FakeApiServer, tmp_path: Path) 
     lab = small.folder(tmp_path)
     result = run("grade", lab, "--kubeconfig", server.kubeconfig(tmp_path), "--evidence", tmp_path / "no" / "file")
     assert "could not be written" in told(result, 2)
+    assert "A Pod named web" in result.stdout  # the report is there all the same
+
+
+def test_what_takes_long_is_told(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "TELL", 0.05)
+    lab, kubeconfig = small.folder(tmp_path, small.ONE_TASK + "    within: 1s\n"), server.kubeconfig(tmp_path)
+    assert "Waiting: 0 of 1 tasks pass" in run("grade", lab, "--kubeconfig", kubeconfig, "--wait").stderr
 
 
 def test_no_cluster(server: FakeApiServer, tmp_path: Path) -> None:

@@ -129,6 +129,12 @@ def test_other_stages_and_garbage(tmp_path: Path) -> None:
     assert names(log) == ["b"]
 
 
+def test_what_was_only_tried_does_not_count(tmp_path: Path) -> None:
+    tried = event("delete", "pods", "a", requestURI="/api/v1/namespaces/shop/pods/a?dryRun=All")
+    done = event("delete", "pods", "b", requestURI="/api/v1/namespaces/shop/pods/b")
+    assert names(write(tmp_path / "audit.log", tried, done)) == ["b"]
+
+
 def test_a_name_with_quotes_is_found(tmp_path: Path) -> None:
     log = write(tmp_path / "audit.log", event("delete", "pods", "a", user='a"d\\a'))
     assert len(calls(log, student='a"d\\a', slug="small", patterns=[DELETE_PODS])) == 1

@@ -16,6 +16,7 @@ from grader.collect.access import Access
 from grader.collect.kubeconfig import read
 from grader.model import ClusterUnreachable
 from tests.fakes.apiserver import FakeApiServer, status
+from tests.fakes.tunnel import tunnel
 from tests.grader.collect.certificates import DAY, NOW, Authority, Pair
 
 
@@ -111,6 +112,7 @@ def test_client_certificate_from_data_leaves_no_file(
             {"cluster": {"server": "https://host"}, "user": {"client-certificate-data": "aGVsbG8="}},
             "client-certificate and client-key",
         ),
+        ({"cluster": {"proxy-url": "socks5://127.0.0.1:1"}}, "its proxy-url"),
         ({"user": {"token": "a\r\nX-Evil: 1"}}, "its token"),
         ({"user": {"tokenFile": "absent"}}, "absent"),
     ],
@@ -223,3 +225,13 @@ def test_an_expired_client_certificate_is_named(server: FakeApiServer, write: Wr
     assert "certificate expired" not in valid
     assert "401" in valid
     assert "seatrial cluster kubeconfig" in valid
+
+
+def test_through_a_proxy(server: FakeApiServer, write: Write, tmp_path: Path) -> None:
+    """CONNECT, and TLS with the API server itself inside."""
+    authority = Authority()
+    url = _tls_server(server, authority.sign("kube-apiserver"), tmp_path)
+    with tunnel(server.url) as (proxy, asked):
+        cluster = {"server": url, "certificate-authority-data": _data(authority.certificate), "proxy-url": proxy}
+        assert Access.from_kubeconfig(write(cluster=cluster)).get("/version")
+    assert [line.rpartition(" ")[0] for line in asked] == [f"CONNECT {url.removeprefix('https://')}"]

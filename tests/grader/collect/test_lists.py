@@ -182,6 +182,20 @@ def test_a_slow_server(server: FakeApiServer, access: Access, monkeypatch: pytes
     assert "timed out" in error
 
 
+def test_a_server_that_says_nothing_is_not_asked_for_everything(
+    server: FakeApiServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "READ", 0.05)
+    monkeypatch.setattr(access_module, "PATIENCE", 0.04)
+    server.fault("", Answer(200, hangs=True), lasting=True)
+    found = lists(access, [POD, Want("apps/v1", "Deployment", "shop"), Want("v1", "Service", "shop")])
+    assert all("timed out" in str(one.error) for one in found)
+    assert len(server.requests) == 1
+    access.afresh()
+    lists(access, [POD])
+    assert len(server.requests) == 2
+
+
 def test_a_server_that_dies_half_way(server: FakeApiServer, access: Access) -> None:
     server.dies_after = 2
     found = lists(access, [POD, Want("v1", "Service", "shop"), Want("v1", "ConfigMap", "shop")])

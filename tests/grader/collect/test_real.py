@@ -231,7 +231,7 @@ def test_an_api_server_that_is_killed_half_way(mortal: RealCluster, tmp_path: Pa
         cwd=Path(__file__).parents[3],
     )
     assert waiting.stderr is not None
-    assert "Waiting: 0 of 2" in waiting.stderr.readline()
+    assert any("0 of 2 tasks pass" in line for line in iter(waiting.stderr.readline, ""))
     os.kill(_pid(mortal.name), signal.SIGKILL)
     out, err = waiting.communicate(timeout=300)
     assert waiting.returncode == 3, err
