@@ -62,9 +62,8 @@ def create(scratch: Path) -> list[Row]:
 
 def grading(scratch: Path) -> list[Row]:
     """Thirty assertions: a warm process, the command, kuttl, and a shell script of kubectl calls."""
-    from grader.evaluate import evaluate
-
     from grader.collect import Access, collect
+    from grader.evaluate import evaluate
     from grader.labfile import read
 
     kuttl = built_kuttl()
@@ -131,9 +130,8 @@ def built_kuttl() -> Path:
 
 def evaluating(scratch: Path) -> list[Row]:
     """Mutated evidences a second on one core, for a lab of ten checks."""
-    from grader.evaluate import evaluate
-
     from grader.collect import Access, collect
+    from grader.evaluate import evaluate
     from grader.labfile import read
 
     checks: list[dict[str, object]] = [{"match": e} for e in subjects.expectations(2)]
@@ -187,9 +185,8 @@ def every_leaf_changed(evidence: Evidence) -> Iterator[Evidence]:
 
 def scaling(scratch: Path) -> list[Row]:
     """Grading time against the number of objects and of checks, in a warm process."""
-    from grader.evaluate import evaluate
-
     from grader.collect import Access, collect
+    from grader.evaluate import evaluate
     from grader.labfile import read
 
     rows = []

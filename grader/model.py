@@ -19,7 +19,7 @@ from typing import Any
 # A Kubernetes object as the API server gave it, with apiVersion and kind set.
 Object = dict[str, Any]
 
-# The version of the Evidence document. A reader refuses a newer one in a sentence; raise it when a field changes meaning.
+# The version of the Evidence document. A reader refuses a newer one; raise it when a field changes meaning.
 EVIDENCE_FORMAT = 1
 
 

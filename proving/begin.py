@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from clusters.errors import PermanentError
 from clusters.registry import provider, providers
-from grader import labfile
+from grader import checks, labfile
+from grader.collect import Access
+from grader.collect.access import ApiFault
 from grader.collect.kubeconfig import read
 from grader.labfile import LoadedLab
+from grader.model import ClusterUnreachable
 from proving.stand import Stand, standing
 from proving.start import start
 
@@ -18,19 +22,30 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
     folder = labfile.find(slug)
     stand = _foreign(kubeconfig, student) if kubeconfig else standing(cluster or _only())
     lab = labfile.read(folder, student=stand.student_name)
+    checks.prepare(lab)
+    _answers(stand, lab.spec.namespace)
     done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
     again = "" if done.fresh else " (it stood there already; your work was left alone. --reset begins anew)"
     where = f"cluster {stand.cluster}" if stand.cluster else str(kubeconfig)
-    return f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n\n{_next(lab, stand)}"
+    return f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n\n{_next(lab, stand, slug)}"
 
 
-def _next(lab: LoadedLab, stand: Stand) -> str:
-    first = lab.spec.tasks[0]
-    named = f"--cluster {stand.cluster}" if stand.cluster else f"--kubeconfig {stand.student}"
+def _answers(stand: Stand, namespace: str) -> None:
+    """Ask before anything is changed. Raises ClusterUnreachable: no answer, a refused identity, or no right to look."""
+    how = f"`seatrial cluster start {stand.cluster}`" if stand.cluster else f"start it, or check {stand.admin}"
+    try:
+        Access.from_kubeconfig(stand.admin).get(f"/api/v1/namespaces/{namespace}")
+    except ApiFault as fault:
+        if fault.status != 404:
+            raise ClusterUnreachable(f"No cluster to start the lab in: {fault}; {how}.") from None
+
+
+def _next(lab: LoadedLab, stand: Stand, slug: str) -> str:
+    first, named = lab.spec.tasks[0], shlex.quote(slug)
     lines = [
-        f"  export KUBECONFIG={stand.student}",
-        f"  seatrial lab show {lab.slug:<20} # the text of the lab",
-        f"  seatrial grade {lab.slug} {named}",
+        f"  export KUBECONFIG={shlex.quote(str(stand.student))}",
+        f"  seatrial lab show {named:<20} # the text of the lab",
+        f"  seatrial grade {named} --kubeconfig {shlex.quote(str(stand.admin))}",
         "",
         f"First: {first.title} ({first.points:g} point{'s' if first.points != 1 else ''}).",
     ]

@@ -128,6 +128,8 @@ def empty(lab: LoadedLab, admin: Path, served: Kinds) -> None:
     while left := _contents(admin, name, served):
         standing = [o for o in left if "deletionTimestamp" not in o["metadata"]]
         if standing:
+            # What nobody owns goes first, or a controller makes anew what it has just lost.
+            standing.sort(key=lambda o: bool(o["metadata"].get("ownerReferences")))
             refs = [f"{served.narrow[o['kind']]}/{o['metadata']['name']}" for o in standing]
             flags = ("--ignore-not-found", "--wait=false", "--grace-period=1")
             kubectl(admin, "--namespace", name, "delete", *refs, *flags)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from grader.evaluate import evaluate
 from grader.labfile import LoadedLab, Manifest
 from grader.model import Evidence, Report
 from grader.mutants import Mutant, explained, mutants
-from proving.verdict import Mutation
+from proving.verdict import Gap, Mutation
 
 
-def mutate(
-    lab: LoadedLab,
-    evidence: Evidence,
-    solution: Sequence[Manifest],
-    *,
-    tell: Callable[[int], None] = lambda _: None,
-) -> Mutation:
-    """Grade every mutant of a solved lab's evidence. `tell` is given how many have been graded so far.
+def mutate(lab: LoadedLab, evidence: Evidence, solution: Sequence[Manifest]) -> Mutation:
+    """Grade every mutant of a solved lab's evidence; `solution` are the manifests that solved it. Pure.
 
     The parts of a group stand for each other: it is noticed where one of them is.
     """
@@ -28,29 +22,28 @@ def mutate(
     groups: dict[str, list[Mutant]] = {}
     for one in mutants(lab, evidence, solved, solution):
         groups.setdefault(one.group, []).append(one)
-    noticed = made = 0
+    noticed = 0
     survivors: list[Mutant] = []
-    free: list[tuple[Mutant, str]] = []
-    broken: list[tuple[Mutant, str]] = []
+    free: list[Gap] = []
+    broken: list[Gap] = []
     for group in groups.values():
         outcomes = [_outcome(lab, evidence, solved, one) for one in group]
-        made += len(group)
-        tell(made)
         one = group[0]
         error = next((o for o in outcomes if isinstance(o, str)), None)
         reason = explained(one, lab.spec.free)
         if error is not None:
-            broken.append((one, error))
+            broken.append(Gap.of(one, error))
         elif True in outcomes:
             noticed += 1
         elif reason is not None:
-            free.append((one, reason.why))
+            free.append(Gap.of(one, reason.why))
         else:
             survivors.append(one)
     whole = {(m.kind, m.name, m.file) for m in survivors if m.path == "*" and m.task is None}
     # Nobody asks for the object at all: that is said once, not again for each of its fields.
     kept = [m for m in survivors if m.path == "*" or m.task or (m.kind, m.name, m.file) not in whole]
-    return Mutation(len(groups), noticed, kept, free, broken, time.perf_counter() - begun)
+    gaps = [Gap.of(mutant) for mutant in kept]
+    return Mutation(len(groups), noticed, gaps, free, broken, time.perf_counter() - begun)
 
 
 def _outcome(lab: LoadedLab, evidence: Evidence, solved: Report, mutant: Mutant) -> bool | str:

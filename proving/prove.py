@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-from proving.stand import Stand, ended_in_order, fresh, standing
-from proving.start import clear
-from proving.trials import Proof, Trial
+from proving.board import Board
+from proving.stand import ended_in_order
+from proving.trials import Proof
 from proving.verdict import Verdict
+from proving.worker import Worker
 
 # Fresh clusters for each processor: most of a trial is waiting. One takes about 300 MB.
 CLUSTERS_PER_PROCESSOR = 2
@@ -28,94 +23,59 @@ def prove_all(folders: Sequence[Path], *, cluster: str | None, times: int, jobs:
 
     With `cluster` one trial after another in that one. Otherwise in `jobs` fresh clusters, which are removed whatever
     happens. Only one lab is in a cluster at a time, because labs see each other's cluster-scoped objects and the
-    student's calls. Raises LabError before a cluster is made, ClusterError and ClusterUnreachable.
+    student's calls. Raises LabError before a cluster is made; ClusterError and GraderError.
     """
     proofs = [Proof(folder, times=times) for folder in folders]
+    verdicts = [proof.nothing() for proof in proofs]
     # The lab that waits longest comes first, so that the last trials of all are short ones.
-    order = sorted(proofs, key=lambda proof: -proof.patience)
-    waiting = deque((proof, name, trial) for proof in order for name, trial in proof.trials())
-    workers = 1 if cluster else min(jobs or CLUSTERS_PER_PROCESSOR * (os.cpu_count() or 1), len(waiting))
-    board = _Board({proof.folder: len(proof.trials()) for proof in proofs})
-    stopped = threading.Event()
-    with ended_in_order(), board.progress, ThreadPoolExecutor(workers) as pool:
-        running = [pool.submit(_work, waiting, cluster, board, stopped) for _ in range(workers)]
+    order = sorted(range(len(proofs)), key=lambda i: -proofs[i].patience)
+    waiting = deque((i, n) for i in order for n in range(len(proofs[i].names)))
+    count = 1 if cluster else min(jobs or CLUSTERS_PER_PROCESSOR * (os.cpu_count() or 1), len(waiting))
+    workers: list[Worker] = []
+    with ended_in_order():
         try:
-            for one in running:
-                one.result()
+            for _ in range(count):
+                workers.append(Worker(cluster, times))
+            with Board([(proof.folder.name, len(proof.names)) for proof in proofs]) as board:
+                _share_out(workers, waiting, proofs, verdicts, board)
+        except BaseException:
+            for worker in workers:
+                worker.stop()
+            raise
         finally:
-            stopped.set()
-    for proof in proofs:
-        proof.verdict.in_order()
-    return [proof.verdict for proof in proofs]
+            for worker in workers:
+                worker.join()
+    return verdicts
 
 
-def _work(
-    waiting: deque[tuple[Proof, str, Trial]], cluster: str | None, board: _Board, stopped: threading.Event
+def _share_out(
+    workers: Sequence[Worker],
+    waiting: deque[tuple[int, int]],
+    proofs: Sequence[Proof],
+    verdicts: Sequence[Verdict],
+    board: Board,
 ) -> None:
-    """Make trials in one cluster until there are none left, or somebody has had enough."""
-    if not waiting:
-        return
-    with _stand(cluster) as stand:
-        before: Proof | None = None
-        while not stopped.is_set():
-            try:
-                proof, name, trial = waiting.popleft()
-            except IndexError:
-                break
-            if before is not None and before is not proof:
-                clear(before.lab, stand.admin)
-            before = proof
-            board.begun(proof.folder, name)
-            trial(stand)
-            board.done(proof.folder, name, len(proof.verdict.faults))
-        if before is not None and cluster is not None:
-            clear(before.lab, stand.admin)
+    """Give each worker a trial after the other until all are made."""
+    busy: dict[Worker, tuple[int, int]] = {}
 
+    def next_trial(worker: Worker) -> None:
+        while waiting:
+            lab, number = waiting.popleft()
+            if verdicts[lab].unsolvable:
+                board.skipped(lab)
+                continue
+            busy[worker] = lab, number
+            board.begun(lab, proofs[lab].names[number])
+            worker.order((proofs[lab].folder, number))
+            return
+        worker.order(None)
 
-@contextlib.contextmanager
-def _stand(cluster: str | None) -> Iterator[Stand]:
-    if cluster is not None:
-        yield standing(cluster)
-        return
-    with fresh("lab-test") as stand:
-        yield stand
-
-
-@dataclass
-class _Board:
-    """How far each lab is: moving lines on a terminal, a line for each finished trial in a log."""
-
-    trials: dict[Path, int]
-    progress: Progress = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Make a line for each lab."""
-        columns = (SpinnerColumn(finished_text="•"), TextColumn("{task.description}"), TimeElapsedColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True, highlight=False))
-        self._lines = {
-            folder: self.progress.add_task(f"{folder.name}: waits", total=total, start=False)
-            for folder, total in self.trials.items()
-        }
-        self._finished = dict.fromkeys(self.trials, 0)
-        self._lock = threading.Lock()
-
-    def begun(self, folder: Path, name: str) -> None:
-        """A trial has begun."""
-        self.progress.start_task(self._lines[folder])
-        self._describe(folder, name)
-
-    def done(self, folder: Path, name: str, faults: int) -> None:
-        """A trial has ended; `faults` is how many the lab has so far."""
-        with self._lock:
-            self._finished[folder] += 1
-        outcome = f"{faults} fault{'s' if faults != 1 else ''}" if faults else "no fault"
-        self._describe(folder, outcome)
-        self.progress.advance(self._lines[folder])
-        if not self.progress.console.is_terminal:
-            self.progress.console.print(self._told(folder, f"{name} done, {outcome}"))
-
-    def _describe(self, folder: Path, what: str) -> None:
-        self.progress.update(self._lines[folder], description=self._told(folder, what))
-
-    def _told(self, folder: Path, what: str) -> str:
-        return f"{folder.name}: {self._finished[folder]} of {self.trials[folder]} trials, {what}"
+    for worker in workers:
+        next_trial(worker)
+    while busy:
+        ready = wait([worker.connection for worker in busy])
+        for worker in [w for w in busy if w.connection in ready]:
+            lab, number = busy.pop(worker)
+            verdicts[lab].add(worker.result())
+            board.done(lab, proofs[lab].names[number], len(verdicts[lab].faults))
+            next_trial(worker)

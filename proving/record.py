@@ -68,9 +68,12 @@ def as_recorded(lab: LoadedLab, place: Place, student: str) -> bool:
     return {k: v for k, v in place.data.items() if k != "foreign"} == wanted
 
 
-def write(lab: LoadedLab, admin: Path, student: str, foreign: Sequence[str]) -> None:
-    """Write the record: the lab has begun. The lab's namespace must be there."""
-    uid = kubectl(admin, "get", "namespace", lab.spec.namespace, "--output=jsonpath={.metadata.uid}").stdout
+def write(lab: LoadedLab, admin: Path, student: str, foreign: Sequence[str], place: Place) -> None:
+    """Write the record: the lab has begun. `place` is what stood there before; the namespace must be there by now."""
+    if place.namespace is not None:
+        uid = place.namespace["metadata"]["uid"]
+    else:
+        uid = kubectl(admin, "get", "namespace", lab.spec.namespace, "--output=jsonpath={.metadata.uid}").stdout
     record = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from grader.grading import grade
-
 from grader import checks
 from grader.collect import Access
+from grader.grading import grade
 from grader.labfile import LoadedLab
 from grader.labfile.schema import AllOf, AnyOf, CheckBase, seconds
 from grader.model import Evidence, Report

@@ -54,7 +54,8 @@ def _row(folder: Path) -> dict[str, str | float]:
     try:
         lab = labfile.read(folder)
     except LabFaults as faults:
-        return {"number": number, "slug": slug, "fault": str(faults.faults[0])}
+        worst = next((fault for fault in faults.faults if fault.path.name == "lab.yaml"), faults.faults[0])
+        return {"number": number, "slug": slug, "fault": str(worst)}
     spec = lab.spec
     points = sum(task.points for task in spec.tasks)
     return {"number": lab.number, "slug": lab.slug, "title": spec.title, "summary": spec.summary, "level": spec.level,

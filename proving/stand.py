@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from clusters.model import ClusterSpec
 from clusters.registry import owner, provider
@@ -50,9 +51,14 @@ def ended_in_order() -> Iterator[None]:
     """SIGTERM and SIGHUP end the program as Ctrl-C does, so that everything is put away."""
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
+        for one in before:  # A second one would interrupt the putting away.
+            signal.signal(one, ignore)
         raise KeyboardInterrupt(signal.Signals(signum).name)
 
-    before = {}
+    def ignore(_signum: int, _frame: FrameType | None) -> None:
+        """Not SIG_IGN, which the children would inherit."""
+
+    before: dict[signal.Signals, Any] = {}
     with contextlib.suppress(ValueError):  # Only the main thread may; elsewhere its owner sees to it.
         before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
     try:

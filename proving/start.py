@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from clusters.exec import CommandError
-from clusters.kubectl import kubectl
+from clusters.kubectl import NoServer, kubectl
 from clusters.model import PLATFORM_NAMESPACE
 from grader import labfile
 from grader.labfile import LoadedLab, Manifest
@@ -59,7 +59,8 @@ def restart(lab: LoadedLab, admin: Path, student: Path, student_name: str) -> St
     Kubernetes waits before it looks at a deleted namespace."""
     place = record.look(lab, admin)
     if place.namespace is None or place.record is None or place.terminating:
-        return start(lab, admin, student, student_name, reset=True)
+        nothing = place.namespace is None and place.record is None
+        return start(lab, admin, student, student_name, reset=not nothing)
     _clear(lab, admin, place)
     _make(lab, admin, student_name, place)
     use_namespace(student, lab.spec.namespace)
@@ -107,7 +108,7 @@ def _make(lab: LoadedLab, admin: Path, student: str, place: record.Place) -> Non
     kubectl(admin, "--namespace", lab.spec.namespace, "wait", "serviceaccount/default", *flags, timeout=PATIENCE + 5)
     if objects:
         _apply_setup(lab, admin, objects)
-    record.write(lab, admin, student, foreign)
+    record.write(lab, admin, student, foreign, place)
 
 
 def _make_namespaces(lab: LoadedLab, admin: Path, place: record.Place) -> None:
@@ -138,6 +139,8 @@ def _apply_setup(lab: LoadedLab, admin: Path, objects: Iterable[Manifest]) -> No
         try:
             kubectl(admin, "--namespace", lab.spec.namespace, "apply", "--filename=-", stdin=sent)
             return
+        except NoServer:
+            raise
         except CommandError as fault:
             # A custom resource beside its definition: the new kind is served a moment later.
             if "no matches for kind" in fault.output and time.monotonic() < deadline:

@@ -34,8 +34,8 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
             f"{one.points:g}" + (f" - {one.skipped_points:g}" if one.skipped_points else ""),
             f"{one.solved} of {one.attempts}",
             f"{sum(m.as_named for m in one.mistakes)} of {len(one.mistakes)}",
-            f"{mutation.noticed} of {mutation.made - len(mutation.explained)}",
-            f"{len(mutation.explained)}",
+            f"{mutation.noticed} of {mutation.made - len(mutation.free)}",
+            f"{len(mutation.free)}",
             f"{one.grading:.2f} s",
             f"{one.seconds:.0f} s",
             "[green]proved[/green]" if one.proved else "[red]not proved[/red]",
@@ -48,8 +48,8 @@ def _lines(verdict: Verdict, verbose: bool) -> Iterator[str]:
     for fault in verdict.faults:
         yield str(Place(fault.file, fault.line, f"{fault.step}: {fault.message}"))
     if verbose:
-        for mutant, why in verdict.mutation.explained:
-            yield str(Place(mutant.file, mutant.line, f"free: {mutant.description} ({why})"))
+        for gap in verdict.mutation.free:
+            yield str(Place(gap.file, gap.line, f"free: {gap.what} ({gap.note})"))
         for skipped in verdict.skipped:
             yield f"{verdict.lab}: skipped: {skipped}"
     elif verdict.skipped:

@@ -47,31 +47,53 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A mutant that nobody noticed, or on which a check could not be run. `note` is the reason that the lab's `free`
+    gives, or the check's error."""
+
+    what: str
+    task: str | None
+    kind: str
+    name: str
+    path: str
+    file: Path
+    line: int
+    note: str = ""
+
+    @classmethod
+    def of(cls, mutant: Mutant, note: str = "") -> Gap:
+        """What is told of a mutant."""
+        return cls(
+            mutant.description, mutant.task, mutant.kind, mutant.name, mutant.path, mutant.file, mutant.line, note
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Mutation:
-    """How the mutants fared. `survivors` are gaps of the lab, `explained` are those that its `free` gives a reason for,
-    `broken` those on which a check could not be run."""
+    """How the mutants fared. `survivors` are gaps of the lab, `free` are those that it gives a reason for, `broken`
+    those on which a check could not be run."""
 
     made: int
     noticed: int
-    survivors: Sequence[Mutant] = ()
-    explained: Sequence[tuple[Mutant, str]] = ()
-    broken: Sequence[tuple[Mutant, str]] = ()
+    survivors: Sequence[Gap] = ()
+    free: Sequence[Gap] = ()
+    broken: Sequence[Gap] = ()
     seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class Verdict:
-    """A proved lab. Times are in seconds."""
+    """What some trials of a lab showed, or all of them. Times are in seconds."""
 
     lab: str
-    points: float = 0.0
+    points: float
     attempts: int = 0
     solved: int = 0
     skipped_points: float = 0.0
     skipped: list[str] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     mutation: Mutation = field(default_factory=lambda: Mutation(0, 0))
-    grading: float = 0.0
+    grading: float = 0.0  # the longest that one grading took
     seconds: float = 0.0
     faults: list[Fault] = field(default_factory=list)
 
@@ -80,15 +102,27 @@ class Verdict:
         """True where the lab has no fault."""
         return not self.faults
 
-    def in_order(self) -> None:
-        """Put faults and mistakes in the order of the steps and files, however the trials were shared out."""
-        steps = get_args(Step)
-        self.faults.sort(key=lambda fault: (steps.index(fault.step), fault.file, fault.line))
-        self.mistakes.sort(key=lambda mistake: mistake.file)
+    @property
+    def unsolvable(self) -> bool:
+        """True where the solution was tried and never earned all points: what comes after it shows nothing more."""
+        return self.attempts > 0 and self.solved == 0
 
     def fault(self, step: Step, message: str, file: Path, line: int = 0) -> None:
         """Add a fault."""
         self.faults.append(Fault(step, message, file, line))
+
+    def add(self, part: Verdict) -> None:
+        """Take in what a further trial showed. Faults and mistakes stand in the order of steps and files."""
+        self.attempts += part.attempts
+        self.solved += part.solved
+        self.skipped_points = max(self.skipped_points, part.skipped_points)
+        self.skipped = part.skipped or self.skipped
+        self.mutation = part.mutation if part.mutation.made else self.mutation
+        self.grading = max(self.grading, part.grading)
+        self.seconds += part.seconds
+        steps = get_args(Step)
+        self.faults = sorted([*self.faults, *part.faults], key=lambda f: (steps.index(f.step), f.file, f.line))
+        self.mistakes = sorted([*self.mistakes, *part.mistakes], key=lambda mistake: mistake.file)
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
@@ -98,25 +132,24 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "lab": verdict.lab,
         "proved": verdict.proved,
         "points": verdict.points,
-        "attempts": verdict.attempts,
-        "solved": verdict.solved,
         "skipped_points": verdict.skipped_points,
         "skipped": verdict.skipped,
-        "mistakes": [{**asdict(m), "file": str(m.file)} for m in verdict.mistakes],
+        "attempts": verdict.attempts,
+        "solved": verdict.solved,
+        "mistakes": [_plain(mistake) for mistake in verdict.mistakes],
         "mutants": {
             "made": mutation.made,
             "noticed": mutation.noticed,
-            "survivors": [_mutant(m) for m in mutation.survivors],
-            "explained": [{**_mutant(m), "why": why} for m, why in mutation.explained],
-            "broken": [{**_mutant(m), "message": message} for m, message in mutation.broken],
+            "survivors": [_plain(gap) for gap in mutation.survivors],
+            "free": [_plain(gap) for gap in mutation.free],
+            "broken": [_plain(gap) for gap in mutation.broken],
             "seconds": round(mutation.seconds, 3),
         },
         "grading_seconds": round(verdict.grading, 3),
         "seconds": round(verdict.seconds, 1),
-        "faults": [{**asdict(f), "file": str(f.file)} for f in verdict.faults],
+        "faults": [_plain(fault) for fault in verdict.faults],
     }
 
 
-def _mutant(one: Mutant) -> dict[str, Any]:
-    return {"what": one.description, "task": one.task, "kind": one.kind, "name": one.name, "path": one.path,
-            "file": str(one.file), "line": one.line}  # fmt: skip
+def _plain(one: Fault | Gap | Mistake) -> dict[str, Any]:
+    return {**asdict(one), "file": str(one.file)}

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.exec import CommandError, run
-from clusters.kubectl import kubectl
+from clusters.kubectl import NoServer, kubectl
 from clusters.tools import program
 from grader.labfile import Manifest, Script, Solution, Wrong
+from grader.model import GraderError
 from proving.start import documents
 
 # How long one script may take, in seconds: some wait for rollouts and for an autoscaler.
 SCRIPT_PATIENCE = 180.0
 
 
-class WorkRefused(Exception):
+class WorkRefused(GraderError):
     """What a solution or a known mistake does was refused; the text is what the API server or the script said."""
 
 
@@ -43,6 +44,8 @@ def _apply(manifests: Sequence[Manifest], kubeconfig: Path) -> None:
 def _refusable(kubeconfig: Path, *args: str, stdin: str | None = None) -> None:
     try:
         kubectl(kubeconfig, *args, stdin=stdin)
+    except NoServer:
+        raise
     except CommandError as fault:
         raise WorkRefused(f"`kubectl {args[0]}` as the student: {_said(fault)}") from fault
 

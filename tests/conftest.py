@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from clusters.errors import ToolMissing
 from clusters.kubectl import kubectl
 from clusters.model import ClusterSpec

@@ -18,7 +18,7 @@ def roots() -> list[Path]:
 def catalogue() -> list[Path]:
     """The folder of every lab, by number. Empty where there are none."""
     for root in roots():
-        found = sorted(p.parent for p in root.glob("*/lab.yaml"))
+        found = sorted(p.parent for p in root.glob("*/lab.yaml") if p.is_file())
         if found:
             return found
     return []

@@ -41,7 +41,7 @@ EVIDENCE = st.builds(
     capabilities=st.frozensets(TEXT, max_size=3),
     now=SNAPSHOT,
     earlier=st.lists(SNAPSHOT, max_size=2).map(tuple),
-    calls=st.none() | st.lists(st.builds(Call), max_size=2).map(tuple),
+    calls=st.none() | st.lists(st.builds(Call, code=st.integers(0, 599)), max_size=2).map(tuple),
     observations=st.dictionaries(TEXT, st.builds(Observation, st.sampled_from(Outcome), TEXT, OBJECT), max_size=2),
     lab_digest=TEXT,
 )

@@ -180,7 +180,7 @@ def test_no_cluster_is_told_in_a_sentence(lab: LoadedLab, tmp_path: Path) -> Non
     nowhere = tmp_path / "nowhere.yaml"
     nowhere.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n"
-        "clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {}}]\n"
+        "clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {token: t}}]\n"
     )
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1"):
         start(lab, nowhere, nowhere, "student")
