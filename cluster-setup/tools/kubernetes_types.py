@@ -23,7 +23,9 @@ def documents(kubeconfig: Path) -> Iterator[dict[str, Any]]:
     paths = json.loads(kubectl(kubeconfig, "get", "--raw", "/openapi/v3").stdout)["paths"]
     for name in sorted(paths):
         if name.startswith("api"):
-            yield json.loads(kubectl(kubeconfig, "get", "--raw", paths[name]["serverRelativeURL"]).stdout)
+            # Without the hash of what it held a moment ago: one that has changed since is answered by a redirect.
+            path = paths[name]["serverRelativeURL"].partition("?")[0]
+            yield json.loads(kubectl(kubeconfig, "get", "--raw", path).stdout)
 
 
 def condensed(kubeconfig: Path) -> dict[str, Any]:

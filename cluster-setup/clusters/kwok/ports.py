@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,6 +25,9 @@ LOWEST, HIGHEST = 20000, 32767
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # How often a port is drawn before we give up: half of all may be taken, and one draw in a billion fails.
 DRAWS = 1000
+# How long the kernel may take to free the port of a process that was killed, and how often we look, in seconds.
+FREE_WITHIN = 5.0
+LOOK_EVERY = 0.02
 
 
 def choose(wanted: Collection[str]) -> dict[str, int]:
@@ -53,8 +57,12 @@ def _first_ephemeral() -> int:
 
 def check(layout: Layout, components: Collection[str]) -> None:
     """Raises PortTaken where somebody else listens at a port of these components, none of which runs."""
+    # A killed component is no longer seen before its port is free.
+    deadline = time.monotonic() + FREE_WITHIN
     for option, port in _of_cluster(layout).items():
-        if PORTS[option] in components and not _free(port):
+        while (taken := PORTS[option] in components and not _free(port)) and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY)
+        if taken:
             raise PortTaken(
                 f"port {port} of cluster {layout.name} ({PORTS[option]}) is taken by another process; end that one and "
                 "try again, or make the cluster anew"
