@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from clusters.kubectl import kubectl
 from clusters.model import ClusterSpec
 from clusters.registry import provider
 from clusters.tools import VERSIONS, program
+
+# A shell's background job ignores Ctrl-C, and so would whatever it starts, the tests of interruption among it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
