@@ -126,7 +126,7 @@ def start(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
 @click.option("--cluster", help="Use this cluster, one lab after another. Default: fresh ones, removed in the end.")
 @click.option("--times", type=click.IntRange(1), default=10, show_default=True, help="How often to apply the solution.")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="How many fresh clusters at a time. Default: one for each processor."
+    "--jobs", type=click.IntRange(1), help="How many fresh clusters at a time. Default: two for each processor."
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show what was explained and skipped, too.")
