@@ -17,8 +17,9 @@ from clusters.model import ClusterSpec
 from clusters.registry import provider
 from clusters.tools import VERSIONS, program
 
-# A shell's background job ignores Ctrl-C, and so would whatever it starts, the tests of interruption among it.
+# A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would whatever the tests of interruption start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
