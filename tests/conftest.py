@@ -17,7 +17,7 @@ from clusters.model import ClusterSpec
 from clusters.registry import provider
 from clusters.tools import VERSIONS, program
 
-# A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would whatever the tests of interruption start.
+# A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would what the tests of interruption start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
