@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
+from typing import Any
 
 import click
+
+# What the system says of a full disk, and of a user who may have no more of it.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Sub-command -> where its click command lives, and what `seatrial --help` says of it without importing it.
 COMMANDS = {
@@ -20,6 +27,19 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """A group that imports a sub-command only when it is asked for."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and tell a disk that is full under standard output in one sentence; exit code 2."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+            what = fault.filename or "what this command prints"
+            click.echo(f"seatrial: the disk is full and does not take {what}; free some and run it again", err=True)
+            # What is left in the buffer would be tried once more at the end, and make that a fault of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every sub-command."""

@@ -83,9 +83,11 @@ def grade(
         loaded = lab_for(folder, access, student=student, secret=secret)
         with _Progress() as progress:
             seen, report = grade_now(loaded, access, wait=wait, student=student, on_look=progress.looked)
-        _show(report, output, reveal_hidden, summary)
-        if evidence is not None:
-            save(evidence, seen)  # last, so that a full disk does not cost the report
+        try:
+            _show(report, output, reveal_hidden, summary)
+        finally:  # neither a full disk under the one nor under the other costs both
+            if evidence is not None:
+                save(evidence, seen)
         sys.exit(_exit_code(report))
 
 
@@ -162,7 +164,7 @@ def _append(path: Path, report: Report, reveal: bool) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(github.summary(report, reveal=reveal))
     except OSError as fault:
-        raise GraderError(f"The summary could not be written to {path}: {fault.strerror}.") from None
+        raise GraderError(f"The summary could not be written to {path}: {fault.strerror}; make room.") from None
 
 
 def _exit_code(report: Report) -> int:

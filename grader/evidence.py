@@ -116,6 +116,7 @@ def _evidence(document: Mapping[str, Any]) -> Evidence:
             for key, value in _typed(document["observations"], dict).items()
         },
         lab_digest=_typed(document["lab_digest"], str),
+        down=_each(document.get("down", []), lambda name: _typed(name, str)),
     )
 
 

@@ -153,6 +153,7 @@ class Evidence:
     calls: Sequence[Call] | None = None
     observations: Mapping[str, Observation] = field(default_factory=dict)
     lab_digest: str = ""  # SHA-256 of the lab's files, so that a regrade can say that the lab has changed since
+    down: Sequence[str] = ()  # processes of the cluster that had ended: what fails then may be nobody's mistake
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 from clusters.errors import PermanentError
-from clusters.registry import provider, providers
+from clusters.progress import shown
+from clusters.registry import owner, provider, providers
 from grader import checks, labfile
 from grader.collect import Access
 from grader.collect.access import ApiFault
@@ -23,8 +24,9 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
     stand = _foreign(kubeconfig, student) if kubeconfig else standing(cluster or _only())
     lab = labfile.read(folder, student=stand.student_name)
     checks.prepare(lab)
-    _answers(stand, lab.spec.namespace)
-    done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
+    with shown(f"Starting lab {lab.slug}"):
+        _answers(stand, lab.spec.namespace)
+        done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
     again = "" if done.fresh else " (it stood there already; your work was left alone. --reset begins anew)"
     where = f"cluster {stand.cluster}" if stand.cluster else str(kubeconfig)
     return f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n\n{_next(lab, stand, slug)}"
@@ -32,7 +34,12 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
 
 def _answers(stand: Stand, namespace: str) -> None:
     """Ask before anything is changed. Raises ClusterUnreachable: no answer, a refused identity, or no right to look."""
-    how = f"`seatrial cluster start {stand.cluster}`" if stand.cluster else f"start it, or check {stand.admin}"
+    how = f"start it, or check {stand.admin}"
+    if stand.cluster:
+        how = f"`seatrial cluster start {stand.cluster}` runs it again, and nothing is lost"
+        state = next((c.state for c in owner(stand.cluster).list() if c.name == stand.cluster), "running")
+        if state == "broken":
+            raise ClusterUnreachable(f"Cluster {stand.cluster} is broken, a part of it has ended; {how}.")
     try:
         Access.from_kubeconfig(stand.admin).get(f"/api/v1/namespaces/{namespace}")
     except ApiFault as fault:

@@ -156,7 +156,7 @@ def _stuck(admin: Path, name: str, namespace: Mapping[str, Any]) -> str:
         objects = held or [{**namespace, "kind": "Namespace"}]
         return _held(name, objects, f"is stuck in Terminating after {PATIENCE:.0f} s")
     told = [c["message"] for c in namespace.get("status", {}).get("conditions", []) if c.get("status") == "True"]
-    reason = "; ".join(told) or "the API server does not say why"
+    reason = "; ".join(told) or "nothing works on it; see with `seatrial cluster list` whether all of the cluster runs"
     return f"namespace {name} is stuck in Terminating after {PATIENCE:.0f} s: {reason}"
 
 

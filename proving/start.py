@@ -133,7 +133,8 @@ def _namespace_of(kubeconfig: Path) -> str | None:
 
 def _apply_setup(lab: LoadedLab, admin: Path, objects: Iterable[Manifest]) -> None:
     """Client-side apply, as a colleague of the student's would do it: `kubectl apply` can go on from there."""
-    sent = documents(objects)
+    objects = list(objects)
+    sent, defines = documents(objects), any(m.object.get("kind") == "CustomResourceDefinition" for m in objects)
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -143,8 +144,11 @@ def _apply_setup(lab: LoadedLab, admin: Path, objects: Iterable[Manifest]) -> No
             raise
         except CommandError as fault:
             # A custom resource beside its definition: the new kind is served a moment later.
-            if "no matches for kind" in fault.output and time.monotonic() < deadline:
+            if defines and "no matches for kind" in fault.output and time.monotonic() < deadline:
                 time.sleep(0.25)
                 continue
             said = " / ".join(line for line in fault.output.strip().splitlines() if line)
-            raise LabError(f"the API server does not take the setup of lab {lab.slug}: {said}") from fault
+            raise LabError(
+                f"the API server does not take the setup of lab {lab.slug}: {said}; mend {lab.folder / 'setup'} "
+                "(`seatrial lab lint` names the lines) and start the lab again"
+            ) from fault

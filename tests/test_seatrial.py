@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -41,3 +42,19 @@ def test_an_unknown_sub_command_is_bad_usage() -> None:
 
 def test_the_list_of_sub_commands_is_sorted() -> None:
     assert LazyGroup().list_commands(click.Context(main)) == sorted(COMMANDS)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+def test_a_full_disk_under_standard_output_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("seatrial")), "lab", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "seatrial: the disk is full and does not take what this command prints; free some and run it again\n"
+    )

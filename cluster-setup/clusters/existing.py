@@ -125,13 +125,15 @@ def _state(server: str) -> State:
 def _examined(file: Path) -> dict[str, Any]:
     """The kubeconfig's current context by itself, all embedded. Raises PermanentError for one that does not work."""
     if not file.is_file():
-        raise PermanentError(f"there is no kubeconfig {file}")
+        raise PermanentError(f"there is no kubeconfig {file}; name another with --kubeconfig FILE")
     try:
         text = kubectl(file, "config", "view", "--raw", "--minify", "--flatten", "-o", "json").stdout
         config: dict[str, Any] = json.loads(text)
         server = config["clusters"][0]["cluster"]["server"]
     except (CommandError, json.JSONDecodeError, KeyError, IndexError, TypeError) as fault:
-        raise PermanentError(f"{file} is no kubeconfig with a current context and a cluster") from fault
+        raise PermanentError(
+            f"{file} is no kubeconfig with a current context and a cluster; name another with --kubeconfig FILE"
+        ) from fault
     try:
         kubectl(file, "get", "--raw", "/version", f"--request-timeout={ANSWERS_WITHIN}s")
         kubectl(file, "auth", "whoami", f"--request-timeout={ANSWERS_WITHIN}s")

@@ -10,7 +10,8 @@ Identity = Literal["admin", "student"]
 State = Literal["running", "stopped", "broken"]
 
 # The name under which a kubeconfig's cluster entry carries what the provider knows about the cluster, as an extension:
-#   {provider: kwok, capabilities: [metrics, audit], student: ada, auditLog: /path (admin's kubeconfig only)}
+#   {provider: kwok, capabilities: [metrics, audit], student: ada, auditLog: /path (admin's kubeconfig only),
+#    components: {kube-scheduler: "127.0.0.1:27140", …} (where each process beside the API server listens)}
 KUBECONFIG_EXTENSION = "seatrial"
 # Where the platform keeps its own objects, out of the student's reach.
 PLATFORM_NAMESPACE = "seatrial-system"

@@ -78,7 +78,7 @@ def write(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as fault:
         part.unlink(missing_ok=True)
-        raise PermanentError(f"{path} cannot be written: {fault.strerror}") from fault
+        raise PermanentError(f"{path} cannot be written: {fault.strerror}; mend that and try again") from fault
 
 
 def save(record: Record) -> None:
@@ -111,7 +111,7 @@ def ready(name: str) -> Record:
         known = ", ".join(names())
         raise PermanentError(
             f"there is no cluster {name!r}; "
-            + (f"there are: {known}" if known else "make it with `seatrial cluster up`")
+            + (f"there are: {known}" if known else f"make it with `seatrial cluster up {name}`")
         )
     if not record.ready:
         raise PermanentError(
@@ -178,7 +178,7 @@ def lock(name: str) -> Iterator[None]:
         root().mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(_lock_file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
-        raise PermanentError(f"{root()} cannot be written: {fault.strerror}") from fault
+        raise PermanentError(f"{root()} cannot be written: {fault.strerror}; mend that and try again") from fault
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

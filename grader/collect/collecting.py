@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grader.checks import held, wants
 from grader.collect.access import Access, ApiFault
+from grader.collect.components import down
 from grader.collect.lists import lists
 from grader.collect.record import record
 from grader.explain.lists import related
@@ -90,7 +91,12 @@ def _observe(lab: LoadedLab, access: Access, evidence: Evidence, chosen: frozens
         now=_look(lab, access, chosen),
         calls=calls,
         observations={**unread, **_scripts(lab, access, evidence)},
+        down=down(access.kubeconfig.extension, metrics="metrics" in _needs(lab)),
     )
+
+
+def _needs(lab: LoadedLab) -> frozenset[str]:
+    return frozenset(lab.spec.needs).union(*(check.needs for _, check in walk(lab)))
 
 
 def _scripts(lab: LoadedLab, access: Access, evidence: Evidence) -> dict[str, Observation]:

@@ -112,7 +112,10 @@ def _merge(paths: Sequence[Path]) -> _Merged:
         for section, known in sections.items():
             for entry in document.get(section) or ():
                 if not isinstance(entry, dict) or "name" not in entry:
-                    raise ClusterUnreachable(f"The kubeconfig {path} cannot be used: one of its {section} has no name.")
+                    raise ClusterUnreachable(
+                        f"The kubeconfig {path} cannot be used: one of its {section} has no name; write it anew, for "
+                        "example with `seatrial cluster kubeconfig NAME`."
+                    )
                 _absolute(entry, path.parent)
                 known.setdefault(str(entry["name"]), entry)
     return _Merged(source, current, sections)
@@ -127,7 +130,9 @@ def _document(path: Path) -> dict[str, Any]:
             "or make a cluster with `seatrial cluster up NAME`."
         ) from None
     except OSError as fault:
-        raise ClusterUnreachable(f"The kubeconfig {path} cannot be read: {fault.strerror}.") from None
+        raise ClusterUnreachable(
+            f"The kubeconfig {path} cannot be read: {fault.strerror}; name a file that can."
+        ) from None
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, in C where there is one
     except yaml.YAMLError as fault:

@@ -97,11 +97,11 @@ def _explain(detail: ErrorDetails, place: Place, known: list[str]) -> tuple[Plac
         return _check_kind(given, place)
     messages: dict[str, Callable[[], str]] = {
         "extra_forbidden": lambda: f'unknown field "{last}"{did_you_mean(last, known)}',
-        "missing": lambda: f'missing field "{last}"',
+        "missing": lambda: f'missing field "{last}"; add it',
         "value_error": lambda: str(context["error"]),
         "string_pattern_mismatch": lambda: f"{name} is {_shown(given)}, which is not of the form {context['pattern']}",
         "string_too_short": lambda: f"{name} must not be empty",
-        "too_short": lambda: f"{name} must hold at least {context['min_length']}",
+        "too_short": lambda: f"{name} must hold at least {context['min_length']}; add one",
         "greater_than": lambda: f"{name} must be more than {context['gt']:g}, not {_shown(given)}",
         "greater_than_equal": lambda: f"{name} must be at least {context['ge']:g}, not {_shown(given)}",
         "literal_error": lambda: _not_among(name, given, context["expected"]),

@@ -31,6 +31,15 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_NODES = 200_000
 
 _TAG = "tag:yaml.org,2002:"
+# A part of what libyaml says -> what to do about it.
+_MENDS = {
+    "flow": "close the bracket that is open, or put a comma between two of its items",
+    "quoted scalar": "close the quotes",
+    "mapping values are not allowed": "put a value that holds a colon into quotes, or indent this line as those around",
+    "expected ':'": "write a colon and a space after the key",
+    "block": "indent this line as those that it belongs to",
+    "cannot start any token": "put the value into quotes",
+}
 
 
 class Dialect(Enum):
@@ -146,8 +155,9 @@ def _broken(path: Path, content: str, error: yaml.MarkedYAMLError) -> Fault:
     here = lines[line - 1] if 0 < line <= len(lines) else ""
     if re.match(r" *\t", here):
         return Fault(path, line, "broken YAML: indent with spaces, this line begins with a tab")
-    context = f" {error.context}" if error.context else ""
-    return Fault(path, line, f"broken YAML: {error.problem or 'cannot be understood'}{context}")
+    said = f"{error.problem or 'cannot be understood'} {error.context or ''}".strip()
+    mend = next((f"; {what}" for sign, what in _MENDS.items() if sign in said), "")
+    return Fault(path, line, f"broken YAML: {said}{mend}")
 
 
 class _Builder:

@@ -36,7 +36,9 @@ def new(slug: str, root: Path) -> Path:
             _copy(resources.files("grader.lint") / "template", part, words)
             part.rename(folder)
     except OSError as error:
-        raise LabError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise LabError(
+            f"{folder} cannot be written: {error.strerror or error}; make room, or name another with --into"
+        ) from error
     return folder
 
 

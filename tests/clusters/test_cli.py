@@ -63,7 +63,7 @@ def test_a_kubeconfig_is_printed_for_either_identity(data: Path) -> None:
     assert seat("kubeconfig", "one", "--path").stdout == f"{data / 'one' / 'student.yaml'}\n"
 
 
-NOBODY = "there is no cluster 'nobody'; make it with `seatrial cluster up`"
+NOBODY = "there is no cluster 'nobody'; make it with `seatrial cluster up nobody`"
 FAKE, EXISTING, KWOK = ("up", "one", "--provider", "fake"), ("up", "one", "--provider", "existing"), ("up", "one")
 FAULTS = {
     ("kubeconfig", "nobody"): NOBODY,
@@ -74,7 +74,7 @@ FAULTS = {
     ("up", "one", "--provider", "broken"): "the control plane ended: the disk is full",
     ("up", "one", "--provider", "busy"): "a port is taken; try again",
     EXISTING: "the provider existing needs the kubeconfig of a cluster: add --kubeconfig FILE",
-    ("up", "one", "--kubeconfig", "/no/such"): "there is no kubeconfig /no/such",
+    ("up", "one", "--kubeconfig", "/no/such"): "there is no kubeconfig /no/such; name another with --kubeconfig FILE",
     (*KWOK, "--provider", "kwok", "--kubeconfig", "x"): (
         "the provider kwok makes a cluster of its own; a kubeconfig is for the provider existing"
     ),

@@ -47,7 +47,10 @@ def edited(real: RealCluster, folder: Path, **changes: Any) -> Path:
 
 
 def test_a_file_that_is_not_there(provider: ExistingProvider, tmp_path: Path) -> None:
-    assert refused(provider, tmp_path / "none") == f"there is no kubeconfig {tmp_path / 'none'}"
+    assert (
+        refused(provider, tmp_path / "none")
+        == f"there is no kubeconfig {tmp_path / 'none'}; name another with --kubeconfig FILE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,8 @@ def test_a_file_that_is_not_there(provider: ExistingProvider, tmp_path: Path) ->
 def test_a_file_that_is_no_kubeconfig(provider: ExistingProvider, tmp_path: Path, text: str) -> None:
     file = tmp_path / "config"
     file.write_text(text)
-    assert refused(provider, file) == f"{file} is no kubeconfig with a current context and a cluster"
+    what = f"{file} is no kubeconfig with a current context and a cluster"
+    assert refused(provider, file) == f"{what}; name another with --kubeconfig FILE"
 
 
 @pytest.mark.cluster

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import unicodedata
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,16 @@ def test_no_evidence_breaks_a_grade(lab: LoadedLab, data: st.DataObject) -> None
         assert len(check.message) <= 800
         assert one_plain_line(check.message)
         assert check.why is None or (len(check.why) <= 800 and one_plain_line(check.why))
+
+
+def test_what_fails_while_a_part_of_the_cluster_has_ended_costs_nothing(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, WEB, {"notebook": "a"}, points=2)
+    seen = evidence(lab, observations={"do/1": Observation(PASSED, "seen")})
+    assert evaluate(lab, seen).score == 1
+    ended = evaluate(lab, replace(seen, down=("kube-scheduler", "kwok-controller")))
+    assert ended.score is None
+    failed, passed = ended.tasks[0].checks
+    assert (failed.outcome, passed.outcome) == (ERROR, PASSED)
+    assert "kube-scheduler and kwok-controller of this cluster have ended" in failed.message
+    assert "seatrial cluster start" in failed.message
+    assert "No Service named web" in failed.message

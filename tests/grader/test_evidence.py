@@ -44,6 +44,7 @@ EVIDENCE = st.builds(
     calls=st.none() | st.lists(st.builds(Call, code=st.integers(0, 599)), max_size=2).map(tuple),
     observations=st.dictionaries(TEXT, st.builds(Observation, st.sampled_from(Outcome), TEXT, OBJECT), max_size=2),
     lab_digest=TEXT,
+    down=st.lists(TEXT, max_size=2).map(tuple),
 )
 
 
@@ -163,3 +164,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_bytes(dump(small())[:100])
     with pytest.raises(EvidenceError, match=r"cut\.json cannot be graded: .*truncated"):
         open_file(tmp_path / "cut.json")
+
+
+def test_processes_that_had_ended_are_kept_and_an_evidence_without_them_is_read() -> None:
+    data = dump(small(down=("kube-scheduler",)))
+    assert load(data).down == ("kube-scheduler",)
+    assert load(data.replace(b',"down":["kube-scheduler"]', b"")).down == ()

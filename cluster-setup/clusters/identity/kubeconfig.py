@@ -28,10 +28,17 @@ def _b64(text: str) -> str:
 
 
 def extension(
-    provider: str, capabilities: frozenset[str], student: str, audit_log: str | None = None
+    provider: str,
+    capabilities: frozenset[str],
+    student: str,
+    audit_log: str | None = None,
+    components: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What the grader reads of a cluster. `audit_log` is for the platform's own file only."""
+    """What the grader reads of a cluster. `audit_log` is for the platform's own file only; `components` has "host:port"
+    of each process without which Pods do not run, so that one that has ended is not taken for a student's mistake."""
     known: dict[str, Any] = {"provider": provider, "capabilities": sorted(capabilities), "student": student}
+    if components is not None:
+        known["components"] = dict(components)
     if audit_log is not None:
         known["auditLog"] = audit_log
     return {"name": KUBECONFIG_EXTENSION, "extension": known}

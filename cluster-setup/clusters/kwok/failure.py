@@ -21,7 +21,9 @@ class PortTaken(TransientError):
 def refused(layout: Layout, fault: CommandError) -> ClusterError:
     """The error to raise where kwokctl gave up. It prints a JSON document a line."""
     if FULL in fault.output:
-        return PermanentError(f"cluster {layout.name} cannot be made: the disk below {layout.folder} is full")
+        return PermanentError(
+            f"cluster {layout.name} cannot be made: the disk below {layout.folder} is full; free some and try again"
+        )
     if fault.code is None:
         return TransientError(f"cluster {layout.name} did not start in time; the machine may be too busy, try again")
     return PermanentError(f"kwokctl cannot start cluster {layout.name}: {_message(fault.output) or fault}")
@@ -36,7 +38,10 @@ def explain(layout: Layout, component: str) -> ClusterError:
             "cluster anew"
         )
     if FULL in tail:
-        return PermanentError(f"{component} of cluster {layout.name} ended: the disk below {layout.folder} is full")
+        return PermanentError(
+            f"{component} of cluster {layout.name} ended: the disk below {layout.folder} is full; "
+            "free some and try again"
+        )
     last = _message(tail) or "it printed nothing"
     return PermanentError(f"{component} of cluster {layout.name} ended: {last} (more in {layout.log(component)})")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clusters import store
 from clusters.identity import kubeconfig
 from clusters.identity.certificates import Authority
@@ -20,7 +22,15 @@ SERVES = (
 )
 
 
-def write_identities(layout: Layout, server: str, student: str, provider: str, capabilities: frozenset[str]) -> None:
+def write_identities(
+    layout: Layout,
+    server: str,
+    student: str,
+    provider: str,
+    capabilities: frozenset[str],
+    *,
+    components: Mapping[str, str],
+) -> None:
     """Write the authority, the platform's and the student's certificates, and the kubeconfig of either."""
     layout.pki.mkdir(parents=True, mode=0o700)
     authority = Authority(f"seatrial-{layout.name}")
@@ -31,9 +41,9 @@ def write_identities(layout: Layout, server: str, student: str, provider: str, c
         store.write(layout.pki / f"{stem}.key", certificate.key)
     cluster, signed_by = f"seatrial-{layout.name}", authority.own.certificate
     log = str(layout.audit_log)
-    known = kubeconfig.extension(provider, capabilities, student, log)
+    known = kubeconfig.extension(provider, capabilities, student, log, components)
     own = kubeconfig.Entry(cluster, server, signed_by, known)
     store.write(store.kubeconfig_file(layout.name, "admin"), kubeconfig.render(own, "seatrial-admin", platform))
-    known = kubeconfig.extension(provider, capabilities, student)
+    known = kubeconfig.extension(provider, capabilities, student, None, components)
     theirs = kubeconfig.Entry(cluster, server, signed_by, known)
     store.write(store.kubeconfig_file(layout.name, "student"), kubeconfig.render(theirs, student, person))

@@ -55,7 +55,9 @@ class KwokProvider:
         server = f"https://{LOOPBACK}:{ports['kubeApiserverPort']}"
         store.make(spec.name)
         store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
-        write_identities(layout, server, spec.student, self.name, self.capabilities)
+        components = {PORTS[option]: f"{LOOPBACK}:{port}" for option, port in ports.items()}
+        del components["kube-apiserver"]
+        write_identities(layout, server, spec.student, self.name, self.capabilities, components=components)
         config = kwokctl_configuration(layout, ports)
         store.write(layout.config, json.dumps(config) + "\n---\n" + stages())
         boot.create(layout, server, spec.nodes, ports["metricsServerPort"])

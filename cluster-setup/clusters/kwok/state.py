@@ -35,7 +35,9 @@ def save(layout: Layout, file: Path) -> None:
         part.replace(file)
     except CommandError as fault:
         if "no space left" in fault.output:
-            raise PermanentError(f"the snapshot {file} cannot be written: the disk is full") from fault
+            raise PermanentError(
+                f"the snapshot {file} cannot be written: the disk is full; free some or name another file"
+            ) from fault
         raise ClusterError(f"the snapshot {file} cannot be written: {_last(fault)}") from fault
     except OSError as fault:
         raise PermanentError(f"the snapshot {file} cannot be written: {fault.strerror}") from fault

@@ -35,7 +35,7 @@ def test_a_servers_certificate_names_what_it_serves() -> None:
 
 def test_a_kubeconfig_has_everything_in_it_and_the_extension() -> None:
     authority = Authority("ca")
-    known = extension("kwok", frozenset({"metrics", "audit"}), "ada", "/log")
+    known = extension("kwok", frozenset({"metrics", "audit"}), "ada", "/log", {"kube-scheduler": "127.0.0.1:2"})
     text = render(Entry("c", "https://127.0.0.1:1", authority.own.certificate, known), "ada", authority.own)
     config = yaml.safe_load(text)
     assert config["current-context"] == "c"
@@ -48,6 +48,7 @@ def test_a_kubeconfig_has_everything_in_it_and_the_extension() -> None:
                 "provider": "kwok",
                 "capabilities": ["audit", "metrics"],
                 "student": "ada",
+                "components": {"kube-scheduler": "127.0.0.1:2"},
                 "auditLog": "/log",
             },
         }

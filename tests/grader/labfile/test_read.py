@@ -144,7 +144,7 @@ def test_aliases_and_merges_work(tmp_path: Path) -> None:
 
 def test_no_tasks_no_lab_file_no_folder(tmp_path: Path) -> None:
     source = LAB[: LAB.index("tasks:")]
-    assert faults(write(tmp_path, {"lab.yaml": source})) == [("lab.yaml", 1, 'missing field "tasks"')]
+    assert faults(write(tmp_path, {"lab.yaml": source})) == [("lab.yaml", 1, 'missing field "tasks"; add it')]
     folder = write(tmp_path, name="10-other")
     (folder / "lab.yaml").unlink()
     assert faults(folder) == [("lab.yaml", 0, "there is no such file; a lab needs a lab.yaml")]
