@@ -1,0 +1,1 @@
+"""The labs as a student reads them."""

@@ -1,0 +1,1 @@
+"""The portal's processes: up, down, status."""

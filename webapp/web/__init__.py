@@ -1,0 +1,1 @@
+"""What every page shares: its frame, headers, forms' tokens and errors."""

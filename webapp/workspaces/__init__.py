@@ -1,0 +1,1 @@
+"""The student's shell and JupyterLab: the sandbox, its relay, its terminals."""
