@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +41,48 @@ class Settings:
     """After how many minutes without activity a session is put to sleep."""
 
     @property
+    def address(self) -> str:
+        """The portal's address for a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - a name, not a bind
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+
+    @property
     def hub_url(self) -> str:
-        """Where the Hub's API answers, for the platform's own processes."""
-        return f"http://127.0.0.1:{self.port}/hub/api"
+        """Where the Hub's API answers, for the platform's own processes: through the proxy."""
+        return f"{self.address}/hub/api"
+
+    @property
+    def run(self) -> Path:
+        """The folder (0700) of the Unix sockets: `hub.sock`, `portal.sock`, `proxy.sock`, `supervisor.sock`."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of what each process prints."""
+        return self.data / "logs"
+
+    @property
+    def secret(self) -> str:
+        """What the parameters of labs are drawn from, beside the student's name."""
+        return self.key("labs")
+
+    def key(self, name: str) -> str:
+        """A secret of the platform, 64 hexadecimal digits in the file `secrets`/NAME; drawn when it is first asked for.
+
+        `proxy` is the proxy's token, `portal` the portal's API token at the Hub (and its OAuth secret, as client
+        "service-portal"), `reconciler` the reconciler's API token, `flask` signs the portal's cookies, `labs` is behind
+        `secret`. Raises PortalError where it can neither be read nor made.
+        """
+        file = self.secrets / name
+        try:
+            self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not file.exists():
+                _draw(file)
+            return file.read_text().strip()
+        except OSError as fault:
+            raise PortalError(
+                f"{file} can be neither read nor made: {fault.strerror}; mend that and try again"
+            ) from fault
 
     @property
     def secrets(self) -> Path:
@@ -74,6 +115,21 @@ def room_for_clusters() -> int:
     """How many clusters this machine's memory holds, at least one."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, (memory - RESERVE) // CLUSTER)
+
+
+def _draw(file: Path) -> None:
+    """Make a secret, whole or not at all; whoever comes second takes the first one's."""
+    part = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_hex(32) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(part, file)
+    finally:
+        part.unlink()
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int = 10**6) -> int:
