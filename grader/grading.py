@@ -51,7 +51,7 @@ def grade(
     Raises LabFaults for a lab that cannot be graded, and ClusterUnreachable.
     """
     prepare(lab)
-    holding, pauses = _Holding(lab), _pauses()
+    holding, pauses = Holding(lab), _pauses()
     evidence = collect(lab, access, student=student)
     begun = evidence.now.seconds
     while True:
@@ -66,10 +66,11 @@ def grade(
         evidence = again(lab, access, evidence)
 
 
-class _Holding:
+class Holding:
     """Since when each check with `hold` has been true without a break."""
 
     def __init__(self, lab: LoadedLab) -> None:
+        """Nothing has been seen yet."""
         self._lab = lab
         # Copies without `hold`, made once because checks are compiled once for as long as they live.
         self._checks = [
@@ -81,16 +82,22 @@ class _Holding:
 
     def missing(self, evidence: Evidence) -> float:
         """Take note of a look. For how many seconds more a check that is true now must be watched."""
-        alone, now, longest = replace(evidence, earlier=()), evidence.now.seconds, 0.0
+        return max(self.pending(evidence).values(), default=0.0)
+
+    def pending(self, evidence: Evidence) -> dict[str, float]:
+        """Take note of a look. The seconds that each check that is true now has still to hold, by the check's id."""
+        alone, now, pending = replace(evidence, earlier=()), evidence.now.seconds, dict[str, float]()
         for check_id, check, hold in self._checks:
             if judge(check, check_id, self._lab, alone).outcome is Outcome.PASSED:
-                longest = max(longest, hold - (now - self._since.setdefault(check_id, now)))
+                left = hold - (now - self._since.setdefault(check_id, now))
+                if left > 0:
+                    pending[check_id] = left
             else:
                 self._since.pop(check_id, None)
-        return longest
+        return pending
 
 
-def _watch(lab: LoadedLab, access: Access, evidence: Evidence, holding: _Holding) -> Evidence:
+def _watch(lab: LoadedLab, access: Access, evidence: Evidence, holding: Holding) -> Evidence:
     """Look at what must hold until it has held, or turned false. The last look is a whole one."""
     whole = True
     while (missing := holding.missing(evidence)) > 0:

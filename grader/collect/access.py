@@ -154,7 +154,7 @@ class Access:
     def answer(self, target: str, extra: Mapping[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
         """Send one GET and hand out its answer as it comes. Raises OSError and HTTPException as they happen."""
         if self._connection is None:
-            self._connection = _connect(self.kubeconfig)
+            self._connection = connect(self.kubeconfig)
         headers = {"Accept": "application/json", "User-Agent": _AGENT, **(extra or {}), **self.kubeconfig.headers}
         self._connection.request("GET", self.kubeconfig.server.path.rstrip("/") + target, headers=headers)
         response = self._connection.getresponse()
@@ -216,7 +216,8 @@ class _TlsConnection(http.client.HTTPSConnection):
         return tunnel or self.host
 
 
-def _connect(kubeconfig: Kubeconfig) -> http.client.HTTPConnection:
+def connect(kubeconfig: Kubeconfig) -> http.client.HTTPConnection:
+    """A connection of one's own, for one who waits on many at once. Raises OSError."""
     server, proxy = kubeconfig.server, urlsplit(kubeconfig.proxy or "")
     host, port = server.hostname or "", server.port or (443 if kubeconfig.tls else 80)
     at, at_port = (proxy.hostname, proxy.port or 80) if proxy.hostname else (host, port)

@@ -28,11 +28,19 @@ def collect(lab: LoadedLab, access: Access, *, student: str | None = None) -> Ev
     A list that the server does not give carries its error. Raises ClusterUnreachable where nothing answers, where the
     identity is refused, or where it may read none of it.
     """
+    return _observe(lab, access, begin(lab, access, student=student), everything(lab))
+
+
+def begin(lab: LoadedLab, access: Access, *, student: str | None = None) -> Evidence:
+    """An Evidence in which nothing has been looked at yet: whose cluster it is, and what it can show.
+
+    Raises ClusterUnreachable.
+    """
     access.afresh()
     version = _version(access)
     found = record(access, lab.slug)
     name = (found.student if found else "") or student or str(access.kubeconfig.extension.get("student") or "student")
-    blank = Evidence(
+    return Evidence(
         lab=lab.slug,
         namespace=lab.spec.namespace,
         student=name,
@@ -42,7 +50,11 @@ def collect(lab: LoadedLab, access: Access, *, student: str | None = None) -> Ev
         now=Snapshot("", 0.0, ()),
         lab_digest=lab.digest,
     )
-    return _observe(lab, access, blank, everything(lab))
+
+
+def observe(lab: LoadedLab, access: Access, evidence: Evidence) -> Evidence:
+    """What no list shows, anew: the student's calls, the lab's scripts, processes that have ended. `now` stays."""
+    return replace(_observe(lab, access, evidence, frozenset()), now=evidence.now)
 
 
 def again(lab: LoadedLab, access: Access, evidence: Evidence, *, only: frozenset[Want] | None = None) -> Evidence:

@@ -41,7 +41,7 @@ def lists(
             if resource is None:
                 found[key] = ObjectList(*key, items=(), served=False)
             else:
-                found[key] = _list(access, replace(want, namespace=scope), resource, managed_fields)
+                found[key] = listed(access, replace(want, namespace=scope), resource, managed_fields)
         except ApiFault as fault:
             key = (want.api_version, want.kind, want.namespace)
             found[key] = ObjectList(*key, items=(), error=_sentence(want, fault))
@@ -73,9 +73,15 @@ def _group(api_version: str) -> str:
     return ("/apis/" if "/" in api_version else "/api/") + quote(api_version, safe="/")
 
 
-def _list(access: Access, want: Want, resource: Resource, managed_fields: bool) -> ObjectList:
+def path_of(want: Want, resource: Resource) -> str:
+    """Where the API server serves a list."""
     inside = f"/namespaces/{quote(want.namespace, safe='')}" if want.namespace not in ("", "*") else ""
-    path = f"{_group(want.api_version)}{inside}/{resource.plural}"
+    return f"{_group(want.api_version)}{inside}/{resource.plural}"
+
+
+def listed(access: Access, want: Want, resource: Resource, managed_fields: bool) -> ObjectList:
+    """One list, whole. `want.namespace` is "" for a cluster-scoped kind. Raises ApiFault."""
+    path = path_of(want, resource)
     for turn in range(RESTARTS + 1):
         try:
             items, version = _pages(access, path, PAGE if turn < RESTARTS else 0)
