@@ -1,0 +1,85 @@
+"""A session's state in words, for its owner and for whoever watches. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Literal
+
+from webapp.sessions.models import Desired, LabSession, Observed
+
+Kind = Literal["none", "waiting", "preparing", "running", "stopping", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is told of a session: `word` in a table, `sentence` on the lab's page.
+
+    `changes` says that the state passes by itself, so that a page looks again.
+    """
+
+    kind: Kind
+    word: str
+    sentence: str
+    changes: bool = False
+
+
+NONE = State("none", "not started", "Start gives you a cluster of your own. It is ready in a few seconds.")
+
+
+def describe(
+    session: LabSession | None, *, place: int = 0, idle_minutes: int = 0, now: datetime.datetime | None = None
+) -> State:
+    """The state of a session, or of none. `place` is the one in the queue, 0 for who does not wait in it."""
+    if session is None or session.desired is Desired.REMOVED or session.observed is Observed.REMOVED:
+        return NONE
+    if session.observed is Observed.FAILED:
+        return State("failed", "failed", _failed(session, now), changes=True)
+    if session.desired is Desired.STOPPED:
+        return _stopped(session, idle_minutes, now)
+    if place > 0:
+        return State("waiting", "waiting", _place(place), changes=True)
+    if session.observed_generation and session.generation > session.observed_generation:
+        sentence = "A fresh cluster is being prepared; the old one is put away. This takes a few seconds."
+        return State("preparing", "being reset", sentence, changes=True)
+    if session.observed is Observed.RUNNING:
+        return State("running", "running", "Your cluster is running.")
+    if session.observed in (Observed.STOPPED, Observed.STOPPING) or session.observed_generation:
+        sentence = "Your cluster is coming back as you left it. This takes a few seconds."
+        return State("preparing", "coming back", sentence, changes=True)
+    if session.observed is Observed.WAITING:
+        return State("waiting", "waiting", "Your cluster comes in a moment.", changes=True)
+    sentence = "Your cluster is there, and the lab is being put into it. This takes a few seconds."
+    return State("preparing", "preparing", sentence, changes=True)
+
+
+def _stopped(session: LabSession, idle_minutes: int, now: datetime.datetime | None) -> State:
+    if session.observed is Observed.RUNNING or session.observed is Observed.STOPPING:
+        sentence = "Your cluster is being put to sleep. What you did in it is kept."
+        return State("stopping", "stopping", sentence, changes=True)
+    sentence = "Your cluster sleeps. What you did in it is kept: start the lab, and it comes back as you left it."
+    return State("stopped", "stopped", sentence)
+
+
+def _place(place: int) -> str:
+    if place == 1:
+        return "All clusters are in use. You are next; this page goes on by itself."
+    return f"All clusters are in use. You are number {place} in the queue; this page goes on by itself."
+
+
+def _failed(session: LabSession, now: datetime.datetime | None) -> str:
+    why = (session.fault or "The cluster could not be made ready").strip().rstrip(".")
+    again = ""
+    if session.retry_at is not None:
+        moment = now or datetime.datetime.now(datetime.UTC)
+        seconds = max(0, round((session.retry_at - moment).total_seconds()))
+        again = f" It is tried again {_soon(seconds)}, without you doing anything."
+    return f"This is not your fault: {why}.{again} Nothing that you handed in is lost."
+
+
+def _soon(seconds: int) -> str:
+    if seconds < 5:
+        return "right now"
+    if seconds < 90:
+        return f"in about {seconds} seconds"
+    return f"in about {round(seconds / 60)} minutes"
