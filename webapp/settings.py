@@ -18,6 +18,11 @@ from webapp.errors import PortalError
 RESERVE = 2 * 1024**3
 CLUSTER = 512 * 1024**2
 
+# Where the portal's pages begin, and where the public port leads who comes in.
+PREFIX = "/services/portal"
+# Who signs people in: ours, over the portal's users.
+AUTHENTICATOR = "webapp.accounts.hub_authenticator.PortalAuthenticator"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,6 +44,10 @@ class Settings:
     """How many clusters there may be at once."""
     idle_minutes: int
     """After how many minutes without activity a session is put to sleep."""
+    authenticator: str = AUTHENTICATOR
+    """The Hub's Authenticator class, as an import path. With another one than ours, users come to be at sign-in."""
+    hub_config: Path | None = None
+    """A file of further Hub configuration, read after the platform's own."""
 
     @property
     def address(self) -> str:
@@ -90,6 +99,11 @@ class Settings:
         return self.data / "secrets"
 
     @property
+    def sign_in_elsewhere(self) -> bool:
+        """Whether somebody other than the portal knows the users' passwords."""
+        return self.authenticator != AUTHENTICATOR
+
+    @property
     def workspaces(self) -> Path:
         """The folder of the students' homes and of what is handed to their sandboxes."""
         return self.data / "workspaces"
@@ -108,6 +122,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         pool=_whole(env, "SEATRIAL_POOL", 2, least=0),
         clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters()),
         idle_minutes=_whole(env, "SEATRIAL_IDLE_MINUTES", 30),
+        authenticator=env.get("SEATRIAL_AUTHENTICATOR") or AUTHENTICATOR,
+        hub_config=Path(env["SEATRIAL_HUB_CONFIG"]).absolute() if env.get("SEATRIAL_HUB_CONFIG") else None,
     )
 
 

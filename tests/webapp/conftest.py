@@ -1,0 +1,114 @@
+"""The portal's application over a database of its own, and browsers that are signed in to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from webapp.accounts import services, signin
+from webapp.accounts.models import BrowserSession, Role, User
+from webapp.app import SLICES, create_app
+from webapp.database import Database, upgrade
+from webapp.settings import PREFIX, Settings, from_environment
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One browser, signed in as `user` (None: nobody). Paths are below the portal's prefix."""
+
+    client: FlaskClient
+    user: User | None
+    csrf: str
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        """Ask for a page."""
+        return self.client.get(PREFIX + path, **kwargs)
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **kwargs: Any) -> TestResponse:
+        """Send a form with its token; `csrf_token` in data overrides it."""
+        return self.client.post(PREFIX + path, data={"csrf_token": self.csrf, **(data or {})}, **kwargs)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A portal that keeps everything in the test's folder."""
+    return from_environment({"SEATRIAL_DATA": str(tmp_path / "portal"), "SEATRIAL_CLUSTERS": "4"})
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The portal's database with this version's tables."""
+    upgrade(settings)
+    found = Database(settings.database_url)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def slices() -> tuple[str, ...]:
+    """The slices whose pages the application has. A slice's tests may override it with fewer."""
+    return SLICES
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, slices: tuple[str, ...]) -> Iterator[Flask]:
+    """The portal's application."""
+    made = create_app(settings, slices)
+    made.testing = True
+    made.config["PROPAGATE_EXCEPTIONS"] = False
+    yield made
+    made.extensions["seatrial.database"].close()
+
+
+@pytest.fixture
+def add_user(database: Database) -> Callable[..., User]:
+    """Add a user without a password: add_user("ada", Role.INSTRUCTOR, "Ada L.")."""
+
+    def add(name: str, role: Role = Role.STUDENT, display_name: str = "") -> User:
+        with database.transaction() as db:
+            return services.by_name(db, name) or services.add_user(db, name, None, role, display_name)
+
+    return add
+
+
+@pytest.fixture
+def sign_in(app: Flask, database: Database, add_user: Callable[..., User]) -> Callable[..., Browser]:
+    """A browser signed in as a user, added where there is none: sign_in("ada", Role.INSTRUCTOR)."""
+
+    def enter(name: str, role: Role = Role.STUDENT, display_name: str = "") -> Browser:
+        user = add_user(name, role, display_name)
+        client = app.test_client()
+        with database.transaction() as db:
+            token = signin.begin(db, user)
+            row = db.get(BrowserSession, signin.digest(token))
+            assert row is not None
+            csrf = row.csrf
+        client.set_cookie(signin.COOKIE, token, path=f"{PREFIX}/")
+        return Browser(client, user, csrf)
+
+    return enter
+
+
+@pytest.fixture
+def student(sign_in: Callable[..., Browser]) -> Browser:
+    """A student's browser."""
+    return sign_in("sam", Role.STUDENT, "Sam Student")
+
+
+@pytest.fixture
+def instructor(sign_in: Callable[..., Browser]) -> Browser:
+    """An instructor's browser."""
+    return sign_in("ida", Role.INSTRUCTOR, "Ida Instructor")
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Browser:
+    """A browser that nobody signed in."""
+    return Browser(app.test_client(), None, "")

@@ -1,0 +1,38 @@
+"""The portal as a WSGI application: the slices' views put together."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from flask import Flask
+
+from webapp import settings as settings_module
+from webapp.accounts import hub, signin
+from webapp.database import Database
+from webapp.settings import PREFIX, Settings
+from webapp.web import context, csrf, errors, headers, health, templating
+
+SLICES = ("accounts", "catalog", "sessions", "grading", "live", "teaching")
+
+
+def create_app(settings: Settings | None = None, slices: tuple[str, ...] = SLICES) -> Flask:
+    """The application. It opens nothing yet: a database that is not there is told on the page that needs it.
+
+    `gunicorn 'webapp.app:create_app()'` reads the settings from the environment.
+    """
+    chosen = settings or settings_module.from_environment()
+    app = Flask("webapp.web", static_url_path=f"{PREFIX}/static")
+    app.config["SECRET_KEY"] = None  # Flask's own signed session is not used: a browser has a row, see accounts.signin.
+    context.install(app, chosen, Database(chosen.database_url))
+    headers.install(app)
+    errors.install(app)
+    templating.install(app)
+    signin.install(app)
+    csrf.install(app)
+    hub.install(app, chosen)
+    app.register_blueprint(health.blueprint, url_prefix=PREFIX)
+    for name in slices:
+        if importlib.util.find_spec(f"webapp.{name}.views"):
+            app.register_blueprint(importlib.import_module(f"webapp.{name}.views").blueprint, url_prefix=PREFIX)
+    return app
