@@ -16,12 +16,15 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 # Sub-command -> where its click command lives, and what `seatrial --help` says of it without importing it.
 COMMANDS = {
     "cluster": ("clusters.cli:cluster", "Clusters of your own: make, stop, restore and remove them."),
+    "down": ("webapp.platform.cli:down", "End the portal and everything that it started."),
     "demo": ("proving.cli:demo", "The main job from end to end, in a cluster that is gone afterwards."),
     "doctor": ("clusters.tools.cli:doctor", "Check what each feature needs, and how to mend what is missing."),
     "grade": ("grader.cli:grade", "Grade a lab on a cluster."),
     "lab": ("proving.cli:lab", "Find, start, write and prove labs."),
     "regrade": ("grader.cli:regrade", "Grade once more from an evidence file, without a cluster."),
+    "status": ("webapp.platform.cli:status", "Tell how the portal and its processes do."),
     "tools": ("clusters.tools.cli:tools", "Install and list the upstream programs."),
+    "up": ("webapp.platform.cli:up", "Start the portal: labs in the browser."),
 }
 
 

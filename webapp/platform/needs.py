@@ -1,0 +1,86 @@
+"""What the portal needs of this machine, beside what clusters need, and the one command that mends each."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import shutil
+
+from clusters import exec as processes
+from clusters.errors import ClusterError
+from clusters.tools import cache, node
+from clusters.tools.doctor import Finding, package
+from webapp.errors import PortalError
+from webapp.settings import CLUSTER, Settings
+
+FEATURE = "the portal"
+# What the platform's own processes and one workspace take, in bytes.
+PLATFORM_MEMORY = 600 * 1024**2
+PROBE_TIMEOUT = 20.0
+
+
+def examine() -> list[Finding]:
+    """Every need of the portal's own. Nothing outside this machine is asked."""
+    return [_node(), _sandbox(), _memory()]
+
+
+def _node() -> Finding:
+    found = node.find(cache.folder())
+    need = f"Node {node.minimum()} or newer, with npm"
+    if found:
+        return Finding(need, FEATURE, "ok", str(found.program), package("nodejs npm"))
+    return Finding(need, FEATURE, "optional", f"not on PATH; {node.wheel()} takes its place", package("nodejs npm"))
+
+
+def _sandbox() -> Finding:
+    fault = sandbox_fault()
+    program = shutil.which("bwrap")
+    mend = package("bubblewrap") if program is None else "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    if fault:
+        return Finding("a sandbox (bubblewrap)", "workspaces of strangers", "optional", fault, mend)
+    return Finding("a sandbox (bubblewrap)", "workspaces of strangers", "ok", str(program), mend)
+
+
+def _memory() -> Finding:
+    line = next(line for line in open("/proc/meminfo") if line.startswith("MemAvailable:"))  # noqa: SIM115, PTH123
+    free = int(line.split()[1]) * 1024
+    fine = free >= PLATFORM_MEMORY + CLUSTER
+    mend = "seatrial cluster list  # and stop one that you do not use"
+    return Finding("memory", FEATURE, "ok" if fine else "missing", f"{free / 1e9:.1f} GB available", mend)
+
+
+@functools.cache
+def sandbox_fault() -> str | None:
+    """Why no sandbox can be made here, in a few words, or None."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return "bubblewrap is not on PATH"
+    argv = [program, "--unshare-all", *([] if os.geteuid() == 0 else ["--unshare-user"]), "--ro-bind", "/", "/"]
+    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "true"]  # noqa: S108 - the sandbox's own
+    try:
+        processes.run(argv, timeout=PROBE_TIMEOUT)
+    except ClusterError as fault:
+        said = str(fault).rpartition(": ")[2]
+        return f"bubblewrap may not make namespaces here ({said})"
+    return None
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Without a sandbox the portal is for this machine alone. Raises PortalError where it would listen elsewhere."""
+    fault = sandbox_fault()
+    if fault is None or _loopback(settings.host):
+        return
+    raise PortalError(
+        f"SEATRIAL_HOST is {settings.host}, and there is no working sandbox: {fault}. Students would have your own "
+        f"rights on this machine; mend the sandbox (`seatrial status` says how), or leave SEATRIAL_HOST at 127.0.0.1"
+    )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

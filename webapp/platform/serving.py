@@ -1,0 +1,37 @@
+"""How gunicorn serves the portal: one process, so that the watches of a cluster are shared by all who look on."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+from typing import Any
+
+from webapp.platform.launch import end_with_parent
+from webapp.settings import from_environment
+
+settings = from_environment()
+
+bind = f"unix:{settings.run / 'portal.sock'}"
+umask = 0o077
+worker_class = "gthread"
+workers = 1
+# A browser that looks on live keeps one for as long as it looks; the others are for a class that clicks.
+threads = 256
+worker_connections = 2048
+timeout = 60
+graceful_timeout = 3
+accesslog = None
+errorlog = "-"
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - memory instead of a slow disk
+
+# What the pages need is read before the worker is made, which then shares it; connections and threads are made in it.
+with contextlib.suppress(ImportError):
+    importlib.import_module("webapp.app")
+
+
+def post_fork(_arbiter: Any, _worker: Any) -> None:
+    """A worker does not outlive a killed gunicorn: it would answer at a socket that has a new owner."""
+    end_with_parent(signal.SIGKILL)
