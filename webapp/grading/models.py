@@ -44,6 +44,11 @@ class Submission(Base):
     user: Mapped[User] = relationship(lazy="joined")
     grades: Mapped[list[Grade]] = relationship(back_populates="submission", order_by="Grade.id")
 
+    @property
+    def grade(self) -> Grade | None:
+        """The grade that counts: the newest."""
+        return self.grades[-1] if self.grades else None
+
 
 class Grade(Base):
     """One grading of a submission: the first, and every regrade. The newest counts."""

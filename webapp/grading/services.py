@@ -1,0 +1,232 @@
+"""Submissions: handing in, what became of them, grading a lab again for everybody, and all scores as a table.
+
+Reading another's submission is for instructors: `owned` decides. Collecting and grading are `webapp.grading.work`'s.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload, undefer
+
+from grader import evidence as documents_of_evidence
+from grader.evaluate import evaluate
+from grader.model import GraderError
+from webapp.accounts.models import Role, User
+from webapp.accounts.services import audit
+from webapp.accounts.signin import require
+from webapp.errors import Refused
+from webapp.grading import documents
+from webapp.grading.models import Grade, Submission, SubmissionState
+from webapp.sessions import labs, wake
+from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
+
+# What a spreadsheet takes for a formula where a cell begins with it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a regrade changes for one submission. `score` of `points`; `new` is None where it cannot be graded again."""
+
+    submission: Submission
+    user: User
+    old: float
+    new: float | None
+    points: float
+    fault: str | None = None
+    document: dict[str, Any] | None = None
+    skipped: float = 0.0
+    digest: str = ""
+
+
+def submit(db: Session, session: LabSession) -> Submission:
+    """Hand in what stands in the session's cluster now. A second press before it is collected gives the same one.
+
+    Raises Refused 409 where the session does not run.
+    """
+    # Held until the commit: the reconciler puts no cluster away that a submission was made for.
+    db.refresh(session, with_for_update={"of": LabSession})
+    if session.desired is not Desired.RUNNING or session.observed is not Observed.RUNNING:
+        raise Refused("Your cluster does not run at the moment; start the lab, then submit.", 409)
+    if session.generation != session.observed_generation:
+        raise Refused("The lab is being reset; there is nothing to submit yet.", 409)
+    asked = select(Submission).where(Submission.session_id == session.id, Submission.state == SubmissionState.WAITING)
+    waiting = db.scalars(asked.order_by(Submission.submitted_at)).unique().first()
+    if waiting is not None:
+        return waiting
+    hints = db.scalar(select(func.count()).select_from(HintTaken).where(HintTaken.session_id == session.id)) or 0
+    made = Submission(
+        user_id=session.user_id, session_id=session.id, lab=session.lab, params=session.params, hints=hints
+    )
+    db.add(made)
+    db.flush()
+    session.hand_raised_at = None
+    audit(db, session.user, "submit", session.lab, submission=made.id)
+    wake.after_commit(db)
+    return made
+
+
+def owned(db: Session, viewer: User, submission_id: str) -> Submission:
+    """A submission that the viewer may see: the own ones, and every one for who teaches. Raises Refused 404."""
+    asked = select(Submission).where(Submission.id == submission_id).options(selectinload(Submission.grades))
+    found = db.scalars(asked).unique().one_or_none()
+    if found is None or (found.user_id != viewer.id and viewer.role is Role.STUDENT):
+        raise Refused("There is no such submission.", 404)  # Whose it is, is nobody else's business.
+    return found
+
+
+def history(db: Session, user: User, slug: str | None = None) -> list[Submission]:
+    """A user's submissions, in one lab or in all, newest first."""
+    asked = select(Submission).where(Submission.user_id == user.id).options(selectinload(Submission.grades))
+    if slug is not None:
+        asked = asked.where(Submission.lab == slug)
+    return list(db.scalars(asked.order_by(Submission.submitted_at.desc(), Submission.id)).unique())
+
+
+def best(db: Session, user: User, slug: str) -> Grade | None:
+    """The best of a user's grades in a lab, of each submission the one that counts; of equal ones the first."""
+    return best_of(history(db, user, slug), slug)
+
+
+def best_of(submissions: list[Submission], slug: str) -> Grade | None:
+    """As `best`, of submissions that are at hand, newest first."""
+    grades = [s.grade for s in reversed(submissions) if s.lab == slug and s.grade is not None]
+    return max(grades, key=lambda g: g.score, default=None)
+
+
+def report(grade: Grade, reveal: bool = False) -> dict[str, Any]:
+    """A grade's report as it may be shown: {lab, score, points, skipped_points, lab_changed, tasks[{id, title, score,
+    points, outcome, checks[{kind, outcome, message, why, hidden}]}]}. `reveal` is for who teaches."""
+    return documents.shown(grade.report, reveal=reveal)
+
+
+def evidence_of(db: Session, submission: Submission, reveal: bool = False) -> bytes:
+    """The evidence of a submission as `seatrial regrade` reads it. Raises Refused 404 where there is none yet.
+
+    Unless `reveal`, without what probes and scripts of hidden checks said.
+    """
+    stored = db.scalar(select(Submission.evidence).where(Submission.id == submission.id))
+    if stored is None:
+        raise Refused("There is no evidence of this submission yet.", 404)
+    content = zlib.decompress(stored)
+    if reveal:
+        return content
+    hidden = {h for grade in submission.grades for h in documents.hidden(grade.report)}
+    whole = documents_of_evidence.load(content)
+    told = {key: o for key, o in whole.observations.items() if "/".join(key.split("/")[:2]) not in hidden}
+    return documents_of_evidence.dump(replace(whole, observations=told))
+
+
+def preview_regrade(db: Session, slug: str) -> list[Change]:
+    """Whose grades the lab, as it is now, would change, by user and time. Writes nothing.
+
+    Every submission is listed whose points or whose report would be another one, and every one that cannot be graded
+    again. Raises Refused: no such lab, or one that cannot be read.
+    """
+    folder = labs.folder(slug)
+    asked = select(Submission).where(Submission.lab == slug, Submission.state == SubmissionState.GRADED)
+    asked = asked.options(selectinload(Submission.grades), undefer(Submission.evidence))
+    ordered = asked.order_by(Submission.submitted_at, Submission.id).execution_options(yield_per=50)
+    try:
+        labs.load(slug, "student")
+    except GraderError as fault:
+        raise Refused(
+            f"The lab in {folder.name} cannot be read, so nothing can be graded with it: {fault}", 409
+        ) from fault
+    changes = [change for submission in db.scalars(ordered) if (change := _change(submission)) is not None]
+    return sorted(changes, key=lambda c: (c.user.name, c.submission.submitted_at))
+
+
+def _change(submission: Submission) -> Change | None:
+    old = submission.grade
+    if old is None or submission.evidence is None:
+        return None
+    user = submission.user
+    try:
+        evidence = documents_of_evidence.load(zlib.decompress(submission.evidence))
+        lab = labs.load(submission.lab, user.name, params=evidence.params)
+        graded = evaluate(lab, evidence)
+    except (GraderError, zlib.error) as fault:
+        return Change(submission, user, old.score, None, old.points, fault=str(fault))
+    if graded.score is None:
+        return Change(submission, user, old.score, None, old.points, fault="some checks could not be run")
+    document = documents.document(graded, lab_changed=lab.digest != evidence.lab_digest)
+    if _counts(document) == _counts(old.report):
+        return None
+    return Change(
+        submission, user, old.score, graded.score, graded.points, None, document, graded.skipped_points, lab.digest
+    )
+
+
+def _counts(report: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key != "lab_changed"}
+
+
+def regrade(db: Session, slug: str, actor: User) -> list[Change]:
+    """Grade every submission of a lab again from its evidence. A new grade is written only where something changed.
+
+    Raises Refused 403 for who does not teach, and as `preview_regrade`.
+    """
+    require(actor, Role.INSTRUCTOR)
+    changes = preview_regrade(db, slug)
+    done = []
+    for change in changes:
+        if change.new is None or change.document is None:
+            continue
+        # Two instructors at once write one new grade, not two: the second one waits here, and sees the first one's.
+        db.execute(select(Submission.id).where(Submission.id == change.submission.id).with_for_update())
+        last = db.scalars(
+            select(Grade).where(Grade.submission_id == change.submission.id).order_by(Grade.id.desc()).limit(1)
+        ).one()
+        if _counts(last.report) == _counts(change.document):
+            continue
+        db.add(
+            Grade(
+                submission_id=change.submission.id,
+                graded_by=actor.id,
+                lab_digest=change.digest,
+                score=change.new,
+                points=change.points,
+                skipped_points=change.skipped,
+                report=change.document,
+            )
+        )
+        done.append(change)
+    audit(db, actor, "regrade", slug, changed=len(done))
+    return done
+
+
+def scores_csv(db: Session) -> str:
+    """Every student's best grade in every lab that was submitted, as CSV (RFC 4180) with a header.
+
+    What a spreadsheet would take for a formula is quoted with an apostrophe, since students choose their names.
+    """
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(
+        ["user", "name", "lab", "score", "points", "skipped_points", "submissions", "hints", "submitted_at", "regraded"]
+    )
+    asked = select(Submission).options(selectinload(Submission.grades)).order_by(Submission.submitted_at)
+    kept: dict[tuple[str, str], list[Submission]] = {}
+    for submission in db.scalars(asked).unique():
+        kept.setdefault((submission.user.name, submission.lab), []).append(submission)
+    for (name, lab), submissions in sorted(kept.items()):
+        graded = [(g, s) for s in submissions if (g := s.grade) is not None]
+        cells: list[object] = ["", "", "", len(submissions), submissions[-1].hints, "", ""]
+        if graded:
+            grade, of = max(graded, key=lambda pair: pair[0].score)
+            regraded = "yes" if len(of.grades) > 1 else ""
+            when = of.submitted_at.isoformat(timespec="seconds")
+            cells = [grade.score, grade.points, grade.skipped_points, len(submissions), of.hints, when, regraded]
+        table.writerow([_cell(name), _cell(submissions[-1].user.display_name), _cell(lab), *cells])
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text

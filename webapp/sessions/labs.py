@@ -1,0 +1,45 @@
+"""The lab behind a session: found by its slug alone, read with the student's own parameters."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grader import labfile
+from grader.labfile import LoadedLab
+from grader.labfile.catalog import slug as slug_of
+from grader.model import LabError
+from webapp.errors import Refused
+
+
+def folder(slug: str) -> Path:
+    """The folder of a lab. A slug from a URL is never taken for a path. Raises Refused 404."""
+    for found in labfile.catalogue():
+        if slug_of(found) == slug:
+            return found
+    raise Refused("There is no such lab.", 404)
+
+
+def load(slug: str, student: str, *, secret: str = "", params: Mapping[str, Any] | None = None) -> LoadedLab:
+    """The lab as it is on disk now. Raises Refused 404, and LabFaults for one that cannot be read."""
+    return labfile.read(folder(slug), student=student, secret=secret, params=params)
+
+
+def title(slug: str) -> str:
+    """The lab's title; the slug of one that is gone from the catalogue, or cannot be read."""
+    try:
+        file = folder(slug) / "lab.yaml"
+        seen = file.stat()
+    except (Refused, OSError):
+        return slug
+    return _title(slug, seen.st_mtime_ns, seen.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _title(slug: str, _changed: int, _size: int) -> str:
+    try:
+        return load(slug, "student").spec.title
+    except (LabError, Refused):
+        return slug

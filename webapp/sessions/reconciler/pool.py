@@ -1,0 +1,139 @@
+"""The clusters: making them, keeping some ready, handing them out, deleting them, and what belongs to nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from clusters.errors import ClusterError, TransientError
+from clusters.model import ClusterSpec, Provider
+from webapp.database import Database
+from webapp.sessions.access import STUDENT
+from webapp.sessions.models import LabSession, PoolCluster, PoolState
+from webapp.sessions.reconciler.crew import Crew
+from webapp.sessions.reconciler.facts import Facts
+from webapp.sessions.reconciler.pause import Rest
+
+LOG = logging.getLogger(__name__)
+
+
+def family(portal: str) -> str:
+    """What the names of this portal's clusters begin with, so that two portals of one user leave each other's alone."""
+    return f"seat-{hashlib.sha256(portal.encode()).hexdigest()[:4]}-"
+
+
+def claim(db: Session, session: LabSession) -> str | None:
+    """Give a ready cluster to a session, the oldest first; its name, or None where none is ready.
+
+    One statement, so that no two get the same one, whoever else claims at this moment.
+    """
+    oldest = select(PoolCluster.name).where(PoolCluster.state == PoolState.READY)
+    oldest = oldest.order_by(PoolCluster.made_at, PoolCluster.name).limit(1)
+    taken = db.execute(
+        update(PoolCluster)
+        .where(PoolCluster.name == oldest.scalar_subquery(), PoolCluster.state == PoolState.READY)
+        .values(state=PoolState.CLAIMED, session_id=session.id, generation=0)
+        .returning(PoolCluster.name)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if taken is not None:
+        db.expire(session, ["cluster"])
+    return taken
+
+
+class Pool:
+    """The steps of clusters. Each may be begun again at any point."""
+
+    def __init__(self, database: Database, provider: Provider, facts: Facts, crew: Crew, prefix: str) -> None:
+        """`prefix` is what `family` gives."""
+        self._database, self._provider, self._facts, self._crew = database, provider, facts, crew
+        self._prefix = prefix
+        self.rest = Rest()
+        self.fault: str | None = None
+
+    def make(self, number: int) -> None:
+        """Begin to make so many clusters. Their rows are there before they are."""
+        for _ in range(number):
+            name = f"{self._prefix}{secrets.token_hex(3)}"
+            with self._database.transaction() as db:
+                db.add(PoolCluster(name=name, provider=self._provider.name))
+            self._crew.start(("cluster", name), lambda name=name: self._make(name))  # type: ignore[misc]
+
+    def _make(self, name: str) -> None:
+        try:
+            self._provider.create(ClusterSpec(name, student=STUDENT))
+        except (ClusterError, OSError) as fault:
+            self.fault = str(fault)
+            self.rest.fail(fault.retry_after if isinstance(fault, TransientError) else 0.0)
+            self._facts.note(name, None)
+            self._turn(name, PoolState.MAKING, PoolState.REMOVING, self.fault)
+            LOG.warning("cluster %s was not made: %s", name, fault)
+            return
+        self.fault = None
+        self.rest.recover()
+        self._facts.note(name, "running")
+        self._turn(name, PoolState.MAKING, PoolState.READY)
+
+    def _turn(self, name: str, before: PoolState, after: PoolState, fault: str | None = None) -> None:
+        change = update(PoolCluster).where(PoolCluster.name == name, PoolCluster.state == before)
+        with self._database.transaction() as db:
+            db.execute(change.values(state=after, fault=fault))
+
+    def tend(self, clusters: list[PoolCluster]) -> None:
+        """Look after those that are nobody's: what was cut off while it was made, what has died, what is to go."""
+        for cluster in clusters:
+            if self._crew.busy("cluster", cluster.name):
+                continue
+            seen = self._facts.seen(cluster.name)
+            if seen is None:
+                continue
+            if cluster.state is PoolState.MAKING:
+                # Nobody makes it any more. One that was whole before we were cut off is as good as any.
+                after = PoolState.READY if seen == "running" else PoolState.REMOVING
+                self._turn(cluster.name, PoolState.MAKING, after)
+            elif cluster.state is PoolState.READY and seen != "running":
+                self._turn(cluster.name, PoolState.READY, PoolState.REMOVING, f"it was {seen} before anybody had it")
+            elif cluster.state in (PoolState.CLAIMED, PoolState.STOPPED) and cluster.session_id is None:
+                self._turn(cluster.name, cluster.state, PoolState.REMOVING)  # Its owner's account was deleted.
+            elif cluster.state is PoolState.REMOVING:
+                self.remove(cluster.name)
+        self._strays({c.name for c in clusters})
+
+    def _strays(self, known: set[str]) -> None:
+        """Delete what is ours by its name and in no row: the database was put back from a copy, or begun anew."""
+        for name in self._facts.names() - known:
+            if name.startswith(self._prefix) and self._facts.seen(name) != "gone":
+                LOG.warning("cluster %s belongs to nobody and is deleted", name)
+                self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Begin to delete a cluster; its row goes last."""
+        self._crew.start(("cluster", name), lambda: self._remove(name))
+
+    def _remove(self, name: str) -> None:
+        self._provider.delete(name)
+        self._facts.note(name, "gone")
+        with self._database.transaction() as db:
+            row = db.get(PoolCluster, name)
+            if row is not None and row.state is PoolState.REMOVING:
+                db.delete(row)
+
+    def evict(self, number: int) -> None:
+        """Let so many ready clusters go, the newest first, to make room or because there are more than enough."""
+        newest = select(PoolCluster).where(PoolCluster.state == PoolState.READY)
+        with self._database.transaction() as db:
+            for row in db.scalars(newest.order_by(PoolCluster.made_at.desc()).limit(number)).unique():
+                row.state = PoolState.REMOVING
+
+
+def detach(db: Session, cluster: PoolCluster) -> None:
+    """Take a cluster from its session, to be deleted."""
+    session = cluster.session
+    cluster.state, cluster.session_id, cluster.session = PoolState.REMOVING, None, None
+    if session is not None:
+        session.cluster = None
+    db.flush()

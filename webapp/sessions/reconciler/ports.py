@@ -1,0 +1,54 @@
+"""What the reconciler needs of the slices beside and above it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from grader.labfile import LoadedLab
+from webapp.accounts.models import User
+from webapp.sessions.models import LabSession
+
+
+class Workspaces(Protocol):
+    """The students' workspaces."""
+
+    def ensure(self, user: str) -> None:
+        """Have the user's server run; returns once it answers. Idempotent. Raises PortalError."""
+        ...
+
+    def deliver(self, user: User, session: LabSession, kubeconfig: str, lab: LoadedLab) -> None:
+        """Put the lab's files where the user's workspace sees them. Idempotent. Raises PortalError and OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission to be graded, and how."""
+
+    submission: str
+    grade: Callable[[], None]
+
+
+class Submissions(Protocol):
+    """Submissions that wait for their grade."""
+
+    def due(self, db: Session, moment: datetime.datetime) -> list[Job]:
+        """Those that can be graded now, oldest first."""
+        ...
+
+    def holds(self, db: Session, session_id: str) -> bool:
+        """Whether a session's cluster must stay as it is until a submission is collected from it."""
+        ...
+
+    def abandon(self, db: Session, session_id: str, why: str) -> None:
+        """The session's cluster goes: what was not collected never will be, and its page says why."""
+        ...
+
+    def finished(self, db: Session, session_id: str) -> bool:
+        """Whether the student has handed in all that the lab asks for."""
+        ...
