@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test lint bench clean
+.PHONY: help setup tools demo up down test lint bench clean
 # A step that is broken off leaves no target that looks finished.
 .DELETE_ON_ERROR:
 
@@ -19,6 +19,12 @@ setup: $(STAMP)  ## make .venv, with seatrial and what its tests need (instant w
 
 demo: tools  ## the main job: a cluster, a lab, its solution, a grade; then everything is gone again
 	@$(BIN)/seatrial demo
+
+up: setup  ## the portal on http://127.0.0.1:8000: installs what it needs, starts it, prints the sign-ins
+	@$(BIN)/seatrial up
+
+down: setup  ## end the portal and everything that it started; its clusters keep their state
+	@$(BIN)/seatrial down
 
 test: lint tools  ## every test that this machine can run, and what was left out and why
 	@echo "== Unit tests"

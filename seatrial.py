@@ -54,7 +54,15 @@ class LazyGroup(click.Group):
             return None
         target, _ = COMMANDS[cmd_name]
         module, attribute = target.split(":")
-        command = getattr(importlib.import_module(module), attribute)
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as fault:
+            if not module.startswith("webapp.") or (fault.name or "").startswith("webapp"):
+                raise
+            raise click.ClickException(
+                f"`seatrial {cmd_name}` needs the portal's packages ({fault.name} is missing): "
+                "pip install 'seatrial[portal]'"
+            ) from fault
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")
         return command

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
 
 from webapp.settings import PREFIX, Settings
-from webapp.workspaces.spawner import address
 
 # A class of one's own that signs in, such as OAuthenticator's, or any other setting of JupyterHub: this file in the
 # data folder is read last.
@@ -30,7 +30,9 @@ HEADERS = {
 
 
 def configure(c: Any, settings: Settings) -> None:
-    """Fill JupyterHub's configuration object."""
+    """Fill JupyterHub's configuration object. For the Hub's own process: it reads JupyterHub."""
+    from webapp.workspaces.spawner import address
+
     os.umask(0o077)
     hub = c.JupyterHub
     hub.bind_url = f"{settings.address}/"
@@ -43,13 +45,13 @@ def configure(c: Any, settings: Settings) -> None:
     hub.template_paths = [str(Path(__file__).parents[1] / "web" / "templates" / "hub")]
     hub.tornado_settings = {"headers": HEADERS}
     hub.log_level = "INFO"
-    _proxy(c, settings)
+    _proxy(c, settings, address)
     _portal(hub, settings)
     hub.authenticator_class = settings.authenticator
     hub.spawner_class = "webapp.workspaces.spawner.WorkspaceSpawner"
 
 
-def _proxy(c: Any, settings: Settings) -> None:
+def _proxy(c: Any, settings: Settings, address: Callable[[Path], str]) -> None:
     c.JupyterHub.proxy_class = "webapp.platform.hub_proxy.WatchedProxy"
     c.JupyterHub.cleanup_proxy = False
     c.ConfigurableHTTPProxy.should_start = False

@@ -26,13 +26,14 @@ from webapp.platform.launch import port_fault
 from webapp.platform.programs import PROGRAMS
 from webapp.platform.supervision import Process, Supervisor, last_lines, refuse_folder
 from webapp.settings import PREFIX, Settings
+from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import below, proportional, table
 
 # Seconds for all processes to answer, and for supervisord to end all of them.
 UP_WITHIN, DOWN_WITHIN = 90.0, 60.0
 # How often it is looked whether something has come about, in seconds.
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.2
 # A process that ended this often within five minutes goes in circles.
 CIRCLES = 3
 STOPPING_AT_ONCE = 4
@@ -222,7 +223,7 @@ def _recorded(settings: Settings) -> str:
 
 def _record(settings: Settings) -> None:
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (settings.run / "up.json").write_text(json.dumps({"address": settings.address}))
+    write(settings.run / "up.json", json.dumps({"address": settings.address}))
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:

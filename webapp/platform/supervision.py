@@ -20,6 +20,7 @@ from typing import Any
 from webapp.errors import PortalError
 from webapp.platform.programs import PROGRAMS
 from webapp.settings import Settings
+from webapp.workspaces.places import write
 
 # The environment variable that every process of a portal has, with the portal's data folder.
 MARK = "SEATRIAL_PORTAL_PROCESS"
@@ -94,7 +95,7 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(0o700)
         file = settings.run / "supervisord.conf"
-        file.write_text(configuration(settings))
+        write(file, configuration(settings))
         argv = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(file)]
         try:
             said = subprocess.run(
@@ -162,6 +163,7 @@ logfile_backups = {LOGS_KEPT}
 pidfile = {settings.run / "supervisord.pid"}
 childlogdir = {settings.logs}
 umask = 077
+strip_ansi = true
 minfds = {files}
 {"user = root" if os.geteuid() == 0 else ""}
 
