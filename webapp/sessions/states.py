@@ -28,37 +28,47 @@ NONE = State("none", "not started", "Start gives you a cluster of your own. It i
 
 
 def describe(
-    session: LabSession | None, *, place: int = 0, idle_minutes: int = 0, now: datetime.datetime | None = None
+    session: LabSession | None, *, place: int = 0, idle: bool = False, now: datetime.datetime | None = None
 ) -> State:
-    """The state of a session, or of none. `place` is the one in the queue, 0 for who does not wait in it."""
+    """The state of a session, or of none.
+
+    `place` is the one in the queue, 0 for who does not wait in it; `idle` says that the platform put it to sleep.
+    """
     if session is None or session.desired is Desired.REMOVED or session.observed is Observed.REMOVED:
         return NONE
     if session.observed is Observed.FAILED:
         return State("failed", "failed", _failed(session, now), changes=True)
     if session.desired is Desired.STOPPED:
-        return _stopped(session, idle_minutes, now)
+        return _stopped(session, idle)
     if place > 0:
         return State("waiting", "waiting", _place(place), changes=True)
+    return _coming(session)
+
+
+def _coming(session: LabSession) -> State:
+    """A session that shall run, and has its cluster or gets it at once."""
     if session.observed_generation and session.generation > session.observed_generation:
-        sentence = "A fresh cluster is being prepared; the old one is put away. This takes a few seconds."
-        return State("preparing", "being reset", sentence, changes=True)
-    if session.observed is Observed.RUNNING:
+        word, what = "being reset", "A fresh cluster is being prepared; the old one is put away."
+    elif session.observed is Observed.RUNNING:
         return State("running", "running", "Your cluster is running.")
-    if session.observed in (Observed.STOPPED, Observed.STOPPING) or session.observed_generation:
-        sentence = "Your cluster is coming back as you left it. This takes a few seconds."
-        return State("preparing", "coming back", sentence, changes=True)
-    if session.observed is Observed.WAITING:
+    elif session.observed_generation:
+        word, what = "coming back", "Your cluster is coming back as you left it."
+    elif session.observed is Observed.WAITING:
         return State("waiting", "waiting", "Your cluster comes in a moment.", changes=True)
-    sentence = "Your cluster is there, and the lab is being put into it. This takes a few seconds."
-    return State("preparing", "preparing", sentence, changes=True)
+    else:
+        word, what = "preparing", "Your cluster is there, and the lab is being put into it."
+    return State("preparing", word, f"{what} This takes a few seconds.", changes=True)
 
 
-def _stopped(session: LabSession, idle_minutes: int, now: datetime.datetime | None) -> State:
-    if session.observed is Observed.RUNNING or session.observed is Observed.STOPPING:
-        sentence = "Your cluster is being put to sleep. What you did in it is kept."
+def _stopped(session: LabSession, idle: bool) -> State:
+    because = ", because nothing had happened in it for a while" if idle else ""
+    if session.observed in (Observed.RUNNING, Observed.STOPPING, Observed.PREPARING):
+        sentence = f"Your cluster is being put to sleep{because}. What you did in it is kept."
         return State("stopping", "stopping", sentence, changes=True)
-    sentence = "Your cluster sleeps. What you did in it is kept: start the lab, and it comes back as you left it."
-    return State("stopped", "stopped", sentence)
+    sentence = (
+        f"Your cluster sleeps{because}. What you did in it is kept: press Start, and it comes back as you left it."
+    )
+    return State("stopped", "asleep", sentence)
 
 
 def _place(place: int) -> str:

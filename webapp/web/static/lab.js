@@ -1,0 +1,259 @@
+// The lab page: tabs, commands of the text, tasks as they turn, the session's state. Nothing here draws HTML from text.
+
+const lab = document.getElementById("lab");
+const toast = document.getElementById("toast");
+const narrow = matchMedia("(max-width: 960px)");
+const WORDS = { passed: "Done", failed: "Not yet", error: "Not checked", skipped: "Left out" };
+const tell = (name, detail = {}) => document.dispatchEvent(new CustomEvent(`seatrial:${name}`, { detail }));
+
+// ---- tabs: two bars, one for wide windows, one for narrow ones ----
+
+const WORK = ["terminal", "jupyter", "cluster"];
+const remembered = `seatrial.view.${lab.dataset.slug}`;
+
+function show(view, { focus = false } = {}) {
+  if (WORK.includes(view)) lab.dataset.work = view;
+  lab.dataset.view = view;
+  for (const tab of lab.querySelectorAll("[role=tab]")) {
+    const chosen = tab.dataset.view ? tab.dataset.view === view : tab.dataset.work === lab.dataset.work;
+    tab.setAttribute("aria-selected", String(chosen));
+    tab.tabIndex = chosen ? 0 : -1;
+    if (chosen && focus && tab.offsetParent) tab.focus();
+  }
+  try {
+    sessionStorage.setItem(remembered, view);
+  } catch {
+    // A browser that keeps nothing begins at the text again.
+  }
+  tell("shown", { view });
+}
+
+for (const bar of lab.querySelectorAll("[role=tablist]")) {
+  bar.addEventListener("click", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (tab) show(tab.dataset.view || tab.dataset.work);
+  });
+  bar.addEventListener("keydown", (event) => {
+    const tabs = [...bar.querySelectorAll("[role=tab]")];
+    const at = tabs.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const next = tabs[(to + tabs.length) % tabs.length];
+    show(next.dataset.view || next.dataset.work, { focus: true });
+  });
+}
+
+// ---- the text: a click on a command runs it ----
+
+for (const pre of lab.querySelectorAll(".code pre")) {
+  if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0; // What scrolls must be reachable by keyboard.
+}
+
+lab.addEventListener("click", async (event) => {
+  const run = event.target.closest("button.run");
+  if (run) {
+    const text = run.parentElement.querySelector("code").textContent;
+    if (narrow.matches || lab.dataset.work !== "terminal") show("terminal");
+    tell("run", { text, enter: run.textContent === "Run", button: run });
+    return;
+  }
+  const copy = event.target.closest("button.copy");
+  if (copy) {
+    const text = copy.parentElement.querySelector("code").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      copy.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(copy.parentElement.querySelector("code"));
+      copy.textContent = "Selected: press Ctrl-C";
+    }
+    copy.addEventListener("blur", () => (copy.textContent = "Copy"), { once: true });
+    return;
+  }
+  const link = event.target.closest(".task .title a");
+  if (link && narrow.matches) show("text");
+});
+
+// ---- tasks ----
+
+let newest = null; // the last report
+const before = new Map(); // task -> outcome, as it was announced
+
+function showTasks(report) {
+  const notice = document.getElementById("tasks-notice");
+  notice.hidden = !report.notice;
+  notice.textContent = report.notice || "";
+  if (!report.tasks?.length) return;
+  newest = report;
+  const news = [];
+  let earned = 0;
+  for (const task of report.tasks || []) {
+    const item = document.getElementById(`task-${task.id}`);
+    if (!item || !item.classList.contains("task")) continue;
+    const was = before.get(task.id);
+    if (was !== undefined && was !== task.outcome) {
+      const turned = task.outcome === "passed" || was === "passed";
+      if (turned) news.push(`${task.outcome === "passed" ? "Done" : "No longer done"}: ${task.title}.`);
+      item.classList.toggle("turned", turned);
+    }
+    before.set(task.id, task.outcome);
+    item.dataset.outcome = task.outcome;
+    const scored = task.outcome !== "error" && task.outcome !== "skipped";
+    if (scored) earned += task.score;
+    item.querySelector(".earned").textContent = scored ? String(Math.round(task.score * 100) / 100) : "–";
+    item.querySelector(".state-word").textContent = `(${WORDS[task.outcome] || ""})`;
+    item.querySelector(".checks").replaceChildren(...checks(task));
+    const heading = document.getElementById(`text-${task.id}`);
+    heading?.classList.toggle("passed", task.outcome === "passed");
+  }
+  const total = document.getElementById("tasks-total");
+  if (total) total.textContent = `${Math.round(earned * 100) / 100} of ${report.points} points`;
+  if (news.length) document.getElementById("tasks-said").textContent = news.join(" ");
+}
+
+function checks(task) {
+  const open = task.checks.filter((check) => check.outcome !== "passed");
+  const done = task.checks.length - open.length;
+  const items = open.map((check) => {
+    const item = document.createElement("li");
+    item.dataset.outcome = check.outcome;
+    item.append(piece("word", `${WORDS[check.outcome] || ""}:`), ` ${check.message}`);
+    if (check.why) item.append(" ", piece("why", check.why));
+    return item;
+  });
+  if (done && open.length) {
+    const item = document.createElement("li");
+    item.className = "quiet";
+    item.textContent = `${done} of ${task.checks.length} checks hold.`;
+    items.push(item);
+  }
+  return items;
+}
+
+function piece(name, text) {
+  const span = document.createElement("span");
+  span.className = name;
+  span.textContent = text;
+  return span;
+}
+
+document.addEventListener("seatrial:tasks", (event) => showTasks(event.detail));
+
+// ---- the session ----
+
+const session = () => document.getElementById("session");
+let asking = null;
+
+/** Take the parts that the session changes from the page as it is now. */
+async function refresh() {
+  if (asking) return asking;
+  asking = (async () => {
+    try {
+      const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "error" });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const id of ["session", "handed-in", "tasks"]) swap(id, page);
+      settle();
+    } catch {
+      // The portal is being started again, or the network is away: the next look will tell.
+    } finally {
+      asking = null;
+    }
+  })();
+  return asking;
+}
+
+function swap(id, page) {
+  const old = document.getElementById(id);
+  const fresh = page.getElementById(id);
+  if (!old || !fresh) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement.textContent : null;
+  const adopted = document.adoptNode(fresh);
+  old.replaceWith(adopted);
+  window.htmx?.process(adopted);
+  if (focused !== null) [...adopted.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+}
+
+let generation = session()?.dataset.generation;
+
+/** After the session's parts were fetched anew: the tasks as they were last seen, and word to the others. */
+function settle() {
+  const now = session();
+  if (now.dataset.generation !== generation) {
+    generation = now.dataset.generation;
+    newest = null;
+    before.clear();
+  }
+  if (newest) showTasks(newest);
+  tell("refreshed", { state: now.dataset.state });
+}
+
+document.addEventListener("seatrial:session", refresh);
+document.addEventListener("htmx:afterSettle", settle);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
+// While the state passes by itself the page looks again, should no event tell of it.
+setInterval(() => {
+  if (session()?.hasAttribute("data-changes") && document.visibilityState === "visible") refresh();
+}, 2500);
+
+// ---- what asks first, and what was refused ----
+
+const ask = document.getElementById("ask");
+let asked = null;
+document.addEventListener("htmx:confirm", (event) => {
+  const sentence = event.detail.elt.dataset?.confirm;
+  if (!sentence) return;
+  event.preventDefault();
+  asked = event.detail;
+  document.getElementById("ask-text").textContent = sentence;
+  ask.showModal();
+});
+document.getElementById("ask-yes").addEventListener("click", () => {
+  ask.close();
+  asked?.issueRequest(true);
+});
+document.getElementById("ask-no").addEventListener("click", () => ask.close());
+ask.addEventListener("click", (event) => event.target === ask && ask.close());
+
+function complain(sentence) {
+  const box = document.createElement("div");
+  box.className = "toast notice notice-error";
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "Close";
+  close.addEventListener("click", () => toast.replaceChildren());
+  box.append(piece("", sentence), close);
+  toast.replaceChildren(box);
+}
+
+document.addEventListener("seatrial:complain", (event) => complain(event.detail.sentence));
+document.addEventListener("htmx:responseError", (event) => {
+  const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+  complain(page.querySelector("[role=alert], main p")?.textContent.trim() || "The portal did not take that. Reload the page and try again.");
+});
+document.addEventListener("htmx:sendError", () => complain("The portal does not answer. Nothing is lost; try again in a moment."));
+document.addEventListener("htmx:beforeRequest", () => toast.replaceChildren());
+
+// ---- JupyterLab, once it is looked at ----
+
+function jupyter() {
+  const pane = document.getElementById("pane-jupyter");
+  if (lab.dataset.view !== "jupyter" && lab.dataset.work !== "jupyter") return;
+  if (pane.querySelector("iframe") || session()?.dataset.state !== "running") return;
+  const frame = document.createElement("iframe");
+  frame.title = "JupyterLab";
+  frame.src = `${lab.dataset.server}lab`;
+  pane.replaceChildren(frame);
+}
+document.addEventListener("seatrial:shown", jupyter);
+document.addEventListener("seatrial:refreshed", jupyter);
+
+let first = "text";
+try {
+  first = sessionStorage.getItem(remembered) || "text";
+} catch {
+  // As above.
+}
+if (location.hash.startsWith("#task-")) first = "tasks";
+show(document.getElementById(`tab-n-${first}`) ? first : "text");
