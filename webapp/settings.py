@@ -45,9 +45,8 @@ class Settings:
     idle_minutes: int
     """After how many minutes without activity a session is put to sleep."""
     authenticator: str = AUTHENTICATOR
-    """The Hub's Authenticator class, as an import path. With another one than ours, users come to be at sign-in."""
-    hub_config: Path | None = None
-    """A file of further Hub configuration, read after the platform's own."""
+    """The Hub's Authenticator: an import path, or a name such as "github". With another than ours, users come to be at
+    their first sign-in."""
 
     @property
     def address(self) -> str:
@@ -123,7 +122,6 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters()),
         idle_minutes=_whole(env, "SEATRIAL_IDLE_MINUTES", 30),
         authenticator=env.get("SEATRIAL_AUTHENTICATOR") or AUTHENTICATOR,
-        hub_config=Path(env["SEATRIAL_HUB_CONFIG"]).absolute() if env.get("SEATRIAL_HUB_CONFIG") else None,
     )
 
 

@@ -20,6 +20,12 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
+def key(name: str) -> str:
+    """The normal form, or "" for what nobody can be called: what is asked of the database is always a name."""
+    result = normal(name[:256])
+    return result if NAME.fullmatch(result) else ""
+
+
 def checked(name: str) -> str:
     """The normal form of the name. Raises PortalError that says what a name is."""
     result = normal(name)

@@ -20,7 +20,7 @@ def authenticate(db: Session, name: str, password: str, address: str) -> User | 
     `db` must write. Takes as long for a name that nobody has. Raises Refused 429 after too many failures, with the
     sentence that says when to try again.
     """
-    attempt = Attempt.begin(db, names.normal(name), address)
+    attempt = Attempt.begin(db, names.key(name), address)
     user = by_name(db, name)
     stored = user.password_hash if user else None
     # Nothing is locked while the hash is computed, which takes a while by design.
@@ -36,7 +36,7 @@ def authenticate(db: Session, name: str, password: str, address: str) -> User | 
 
 def by_name(db: Session, name: str) -> User | None:
     """The user of that name, however it was typed."""
-    return db.scalar(select(User).where(User.name == names.normal(name)))
+    return db.scalar(select(User).where(User.name == names.key(name)))
 
 
 def users(db: Session) -> list[User]:

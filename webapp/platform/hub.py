@@ -48,6 +48,7 @@ def configure(c: Any, settings: Settings) -> None:
     _proxy(c, settings, address)
     _portal(hub, settings)
     hub.authenticator_class = settings.authenticator
+    c.CryptKeeper.keys = [bytes.fromhex(settings.key("hub-states"))]  # of what an Authenticator keeps of a sign-in
     hub.spawner_class = "webapp.workspaces.spawner.WorkspaceSpawner"
 
 
