@@ -12,7 +12,6 @@ from webapp.sessions import services
 from webapp.sessions.models import LabSession
 from webapp.settings import PREFIX
 from webapp.web.context import reading, settings, transaction
-from webapp.workspaces import terminals
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -72,6 +71,8 @@ def list_terminals(slug: str) -> Response:
     user = current_user()
     with reading() as db:
         _session(db, slug)
+    from webapp.workspaces import terminals
+
     return jsonify(terminals=terminals.list(settings(), user, slug))
 
 
@@ -82,6 +83,8 @@ def open_terminal(slug: str) -> AnyResponse:
     user = current_user()
     with reading() as db:
         _session(db, slug)
+    from webapp.workspaces import terminals
+
     name = terminals.open(settings(), user, slug)
     return current_app.make_response((jsonify(name=name), 201))
 
@@ -93,6 +96,8 @@ def close_terminal(slug: str, name: str) -> Response:
     user = current_user()
     with reading() as db:
         _session(db, slug)
+    from webapp.workspaces import terminals
+
     terminals.close(settings(), user, name)
     return Response(status=204)
 
