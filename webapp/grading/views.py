@@ -12,8 +12,8 @@ from webapp.accounts.signin import current_user, signed_in
 from webapp.errors import Refused
 from webapp.grading import services
 from webapp.grading.models import Grade
-from webapp.sessions import services as sessions
 from webapp.sessions import labs, wake
+from webapp.sessions import services as sessions
 from webapp.settings import PREFIX
 from webapp.web.context import reading, transaction
 

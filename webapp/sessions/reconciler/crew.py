@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 
 from clusters.errors import ClusterError
 from grader.model import GraderError
 from webapp.errors import PortalError
-from webapp.sessions.reconciler.pause import Rest
+from webapp.sessions.reconciler.pause import Clock, Rest
 
 LOG = logging.getLogger(__name__)
 # What a step may fail with when it is nobody's bug: told in its own sentence, without a traceback.
@@ -22,8 +23,9 @@ Step = Callable[[], None]
 class Crew:
     """Runs steps. What is busy is known here alone, and after a kill nothing is."""
 
-    def __init__(self, threads: int, finished: Callable[[], None]) -> None:
+    def __init__(self, threads: int, finished: Callable[[], None], clock: Clock = time.monotonic) -> None:
         """`finished` is called, in the step's thread, whenever one has ended."""
+        self._clock = clock
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="step")
         self._finished = finished
         self._lock = threading.Lock()
@@ -50,6 +52,10 @@ class Crew:
         self._run(key, step)
         return True
 
+    def aside(self, step: Step) -> None:
+        """Run what another step will wait for, beside all of them. It must not fail."""
+        threading.Thread(target=step, name="aside", daemon=True).start()
+
     def _run(self, key: Key, step: Step) -> None:
         self._pool.submit(self._do, key, step)
 
@@ -66,7 +72,7 @@ class Crew:
             with self._lock:
                 self._busy.discard(key)
                 if failed:
-                    self._rests.setdefault(key, Rest()).fail()
+                    self._rests.setdefault(key, Rest(clock=self._clock)).fail()
                 else:
                     self._rests.pop(key, None)
             self._finished()

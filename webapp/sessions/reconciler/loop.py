@@ -6,11 +6,15 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import and_, not_, select
 
 from clusters.model import Provider
+from grader.labfile import LoadedLab
+from proving.start import start
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import PortalError
@@ -22,7 +26,7 @@ from webapp.sessions.reconciler.pause import Clock, Idleness, due
 from webapp.sessions.reconciler.plan import Move, move
 from webapp.sessions.reconciler.pool import Pool, claim, detach, family
 from webapp.sessions.reconciler.ports import Submissions, Workspaces
-from webapp.sessions.reconciler.preparing import LOST, Preparing, fail, locked
+from webapp.sessions.reconciler.preparing import LOST, Preparing, Tools, fail, locked
 from webapp.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -51,6 +55,7 @@ class Parts:
     makers: int = os.cpu_count() or 1
     """How many clusters are made at once."""
     clock: Clock = time.monotonic
+    start_lab: Callable[[LoadedLab, Path, Path, str], object] = start
 
 
 class Reconciler:
@@ -62,10 +67,9 @@ class Reconciler:
         self._database, self._crew = parts.database, parts.crew
         self.facts = Facts(parts.provider)
         prefix = family(f"{parts.settings.data}\0{parts.settings.database_url}")
-        self.pool = Pool(parts.database, parts.provider, self.facts, parts.crew, prefix)
-        self.preparing = Preparing(
-            parts.database, parts.provider, self.facts, parts.workspaces, lambda: parts.settings.secret
-        )
+        self.pool = Pool(parts.database, parts.provider, self.facts, parts.crew, prefix, parts.clock)
+        tools = Tools(parts.database, parts.provider, parts.workspaces, lambda: parts.settings.secret, parts.start_lab)
+        self.preparing = Preparing(tools, self.facts, parts.crew.aside)
         self._idleness = Idleness(parts.settings.idle_minutes * 60.0, parts.clock)
         self._look_at = self._stamp_at = float("-inf")
         self._opened: set[str] = set()

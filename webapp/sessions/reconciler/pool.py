@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import time
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from webapp.sessions.access import STUDENT
 from webapp.sessions.models import LabSession, PoolCluster, PoolState
 from webapp.sessions.reconciler.crew import Crew
 from webapp.sessions.reconciler.facts import Facts
-from webapp.sessions.reconciler.pause import Rest
+from webapp.sessions.reconciler.pause import Clock, Rest
 
 LOG = logging.getLogger(__name__)
 
@@ -48,11 +49,19 @@ def claim(db: Session, session: LabSession) -> str | None:
 class Pool:
     """The steps of clusters. Each may be begun again at any point."""
 
-    def __init__(self, database: Database, provider: Provider, facts: Facts, crew: Crew, prefix: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        provider: Provider,
+        facts: Facts,
+        crew: Crew,
+        prefix: str,
+        clock: Clock = time.monotonic,
+    ) -> None:
         """`prefix` is what `family` gives."""
         self._database, self._provider, self._facts, self._crew = database, provider, facts, crew
         self._prefix = prefix
-        self.rest = Rest()
+        self.rest = Rest(clock=clock)
         self.fault: str | None = None
 
     def make(self, number: int) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,6 @@ from clusters.errors import ClusterError, ToolMissing
 from clusters.model import Provider
 from grader.labfile import LoadedLab
 from grader.model import LabError
-from proving.start import start
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import PortalError
@@ -46,12 +46,25 @@ class Task:
     put_in: bool  # the lab is in the cluster already, and the student's work with it
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What preparing works with."""
+
+    database: Database
+    provider: Provider
+    workspaces: Workspaces
+    secret: Callable[[], str]
+    """What labs' parameters are drawn from."""
+    start: Callable[[LoadedLab, Path, Path, str], object]
+    """proving.start.start"""
+
+
 class Doors:
     """The users' workspaces that are being opened: asked for early and by many, opened once."""
 
-    def __init__(self, workspaces: Workspaces) -> None:
-        """Nothing is opened yet."""
-        self._workspaces = workspaces
+    def __init__(self, workspaces: Workspaces, aside: Callable[[Callable[[], None]], None]) -> None:
+        """`aside` runs something in a thread of its own."""
+        self._workspaces, self._aside = workspaces, aside
         self._lock = threading.Lock()
         self._opening: dict[str, Future[None]] = {}
 
@@ -62,11 +75,8 @@ class Doors:
             if known is not None and not known.done():
                 return known
             future = self._opening[user] = Future()
-        self._begin(lambda: self._open(user, future))
+        self._aside(lambda: self._open(user, future))
         return future
-
-    def _begin(self, step: Callable[[], None]) -> None:
-        threading.Thread(target=step, name="workspace", daemon=True).start()
 
     def _open(self, user: str, future: Future[None]) -> None:
         try:
@@ -84,13 +94,11 @@ class Doors:
 class Preparing:
     """The steps of a session that has a cluster."""
 
-    def __init__(
-        self, database: Database, provider: Provider, facts: Facts, workspaces: Workspaces, secret: Callable[[], str]
-    ) -> None:
-        """`secret` gives what labs' parameters are drawn from."""
-        self._database, self._provider, self._facts = database, provider, facts
-        self._workspaces, self._secret = workspaces, secret
-        self.doors = Doors(workspaces)
+    def __init__(self, tools: Tools, facts: Facts, aside: Callable[[Callable[[], None]], None]) -> None:
+        """`aside` runs something in a thread of its own."""
+        self._database, self._provider, self._facts = tools.database, tools.provider, facts
+        self._workspaces, self._secret, self._start = tools.workspaces, tools.secret, tools.start
+        self.doors = Doors(tools.workspaces, aside)
 
     def prepare(self, session_id: str, cluster: str) -> None:
         """Make a session's cluster run with the lab in it and the workspace before it, and say so, or say why not."""
@@ -138,7 +146,7 @@ class Preparing:
             if row is not None:
                 row.params, row.lab_digest = dict(lab.params), lab.digest
         admin = self._provider.kubeconfig(task.cluster, "admin")
-        start(lab, admin, self._provider.kubeconfig(task.cluster, "student"), STUDENT)
+        self._start(lab, admin, self._provider.kubeconfig(task.cluster, "student"), STUDENT)
         with self._database.transaction() as db:
             row = _mine(db, task)
             if row is not None and row.cluster is not None:
