@@ -1,0 +1,117 @@
+"""Where students' files are: a file system of fixed size for each, or a plain folder.
+
+As root a home is an ext4 image, mounted for its sandbox alone: it cannot outgrow its size, whatever is done to it, and
+the platform never walks through files that a student made. Where the machine mounts no images, it is a folder, and the
+relay's watchdog measures it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from webapp.errors import PortalError
+from webapp.workspaces.places import Place
+
+MKFS = ("/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4")
+TRIED_SIZE = 2 * 1024**2
+# From this size on there is room for a journal, in bytes; it is kept small, as there is one for each student.
+JOURNALLED = 64 * 1024**2
+
+
+def prepare(place: Place, uid: int, size: int) -> Path | None:
+    """Make the home where there is none. Returns the image to mount on it, None where it is a folder.
+
+    A home stays what it was made as. Raises PortalError.
+    """
+    if place.image.exists():
+        place.home.mkdir(mode=0o700, exist_ok=True)
+        return place.image
+    if place.home.exists() and any(place.home.iterdir()):
+        return None
+    place.home.mkdir(mode=0o700, exist_ok=True)
+    if images_work():
+        _format(place.image, size)
+        return place.image
+    if os.geteuid() == 0:
+        os.chown(place.home, uid, uid)
+    return None
+
+
+_works: bool | None = None
+
+
+def images_work() -> bool:
+    """Whether this machine lets us mount an image; tried once, in a namespace that is gone afterwards."""
+    global _works  # noqa: PLW0603 - what a machine can do does not change
+    if _works is None:
+        _works = os.geteuid() == 0 and _mkfs() is not None and shutil.which("unshare") is not None and _try()
+    return _works
+
+
+def _mkfs() -> str | None:
+    return next((path for path in MKFS if Path(path).exists()), None)
+
+
+def _try() -> bool:
+    with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
+        image, point = Path(folder, "image"), Path(folder, "point")
+        point.mkdir()
+        try:
+            _format(image, TRIED_SIZE)
+        except PortalError:
+            return False
+        tried = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "mount",
+            "-t",
+            "ext4",
+            "-o",
+            "loop",
+            str(image),
+            str(point),
+        ]
+        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+
+def _format(image: Path, size: int) -> None:
+    """An empty file system. It takes room on the disk only as it is filled."""
+    making = image.with_suffix(".new")
+    with making.open("wb") as file:
+        file.truncate(size)
+    making.chmod(0o600)
+    journal = ["-J", "size=4"] if size >= JOURNALLED else []
+    options = ["-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,nodiscard", *journal]
+    made = subprocess.run([_mkfs() or MKFS[0], *options, str(making)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        making.unlink(missing_ok=True)
+        raise PortalError(f"the home {image} cannot be made: {made.stderr.strip() or 'mkfs.ext4 fails'}")
+    making.replace(image)
+
+
+def used(home: Path, most_entries: int = 200_000) -> int:
+    """The bytes that a home that is a folder takes. No link is followed, and the walk is bounded."""
+    total, waiting, seen = 0, [str(home)], 0
+    links: set[tuple[int, int]] = set()
+    while waiting and seen < most_entries:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    found = entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif (found.st_dev, found.st_ino) in links:
+                        continue
+                    if found.st_nlink > 1:
+                        links.add((found.st_dev, found.st_ino))
+                    total += found.st_blocks * 512
+        except OSError:
+            continue  # gone since, or too deep for a path: whatever it is, the student is still working on it
+    return total

@@ -1,0 +1,90 @@
+"""The Hub's API as a workspace sees it: the few requests that a notebook server makes, each made anew by the relay.
+
+The student's own token decides what is answered. What is not asked by a notebook server (other people's names, tokens,
+the proxy's table, signing in) is not passed on at all, whoever's token it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+# Method and path, as jupyterhub.services.auth and jupyterhub.singleuser ask.
+ALLOWED = (
+    ("GET", re.compile(r"/hub/api/?")),
+    ("GET", re.compile(r"/hub/api/user")),
+    ("POST", re.compile(r"/hub/api/oauth2/token")),
+    ("POST", re.compile(r"/hub/api/users/[^/]+(/servers/[^/]*)?/activity")),
+)
+PASSED = ("Authorization", "Content-Type", "Accept")
+RETURNED = ("Content-Type", "X-JupyterHub-Version")
+# In bytes; at once for each student; in seconds.
+LARGEST, AT_ONCE, PATIENCE = 256 * 1024, 4, 30.0
+
+
+class Desk(Protocol):
+    """What is asked of a workspace's desk."""
+
+    def owns(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether the connection is its student's."""
+
+
+class HubDoor:
+    """One for all workspaces."""
+
+    def __init__(self, hub_api: str) -> None:
+        """`hub_api` is where the Hub's API answers, with its path."""
+        self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(hub_api))
+        self._session: aiohttp.ClientSession | None = None
+        self._gates: dict[int, asyncio.Semaphore] = {}
+
+    def connection(self, desk: Desk) -> asyncio.BaseProtocol:
+        """The protocol of one connection from a workspace."""
+        gate = self._gates.setdefault(id(desk), asyncio.Semaphore(AT_ONCE))
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            if request.transport is None or not desk.owns(request.transport):
+                return _told(403, "this door is another student's")
+            async with gate:
+                return await self._pass_on(request)
+
+        server = web.Server(answer, access_log=None, keepalive_timeout=15)
+        return server()
+
+    async def close(self) -> None:
+        """Close what is open to the Hub."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _pass_on(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if not any(request.method == method and allowed.fullmatch(path) for method, allowed in ALLOWED):
+            return _told(403, "a workspace may not ask the Hub for this")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=PATIENCE), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        if request.content_length is not None and request.content_length > LARGEST:
+            return _told(413, "that is too much for one request")
+        body = await request.content.read(LARGEST)
+        headers = {name: request.headers[name] for name in PASSED if name in request.headers}
+        query = request.rel_url.raw_query_string
+        url = f"{self._origin}{path}?{query}" if query else f"{self._origin}{path}"
+        try:
+            async with self._session.request(
+                request.method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as answered:
+                kept = {name: answered.headers[name] for name in RETURNED if name in answered.headers}
+                return web.Response(status=answered.status, body=await answered.read(), headers=kept)
+        except (aiohttp.ClientError, TimeoutError):
+            return _told(503, "the Hub does not answer")
+
+
+def _told(status: int, sentence: str) -> web.Response:
+    return web.json_response({"status": status, "message": sentence}, status=status)

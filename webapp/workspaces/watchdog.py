@@ -1,0 +1,89 @@
+"""The watch over what workspaces use: all processes of a sandbox together, and homes that have no size of their own.
+
+The kernel keeps each process to its limits; only together may they pass the workspace's. Then the sandbox is ended, and
+a sentence left that the portal shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from webapp.workspaces import homes, places, processes
+from webapp.workspaces.limits import MIB, Limits
+from webapp.workspaces.places import Place
+from webapp.workspaces.processes import Process, Stat
+
+# In seconds.
+MEMORY_EVERY, DISK_EVERY = 0.5, 5.0
+# A home that is over its limit when its owner comes, so as to clean up, may grow by this much.
+GRACE = 16 * MIB
+
+log = logging.getLogger("relay")
+
+
+class Watchdog:
+    """Looks at every running workspace again and again."""
+
+    def __init__(self, workspaces: Path, limits: Limits) -> None:
+        """Look at the workspaces below this folder."""
+        self._workspaces = workspaces
+        self._limits = limits
+        self._disk: dict[Process, int] = {}
+        self._disk_at = 0.0
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.look()
+            if loop.time() >= self._disk_at:
+                self._disk_at = loop.time() + DISK_EVERY
+                await asyncio.to_thread(self.measure_homes)
+            await asyncio.sleep(MEMORY_EVERY)
+
+    def look(self) -> None:
+        """End each sandbox whose processes take too much memory together."""
+        running = list(self._running())
+        if not running:
+            return
+        every = processes.table()
+        for place, process in running:
+            taken = memory(process.pid, every, self._limits.memory)
+            if taken > self._limits.memory:
+                most = self._limits.memory // MIB
+                self._end(place, process, f"used {taken // MIB} MB of memory, of which it may have {most}")
+
+    def measure_homes(self) -> None:
+        """End each sandbox whose home, a folder, has grown too large."""
+        running = [(place, process) for place, process in self._running() if not place.image.exists()]
+        self._disk = {process: self._disk[process] for _, process in running if process in self._disk}
+        for place, process in running:
+            taken = homes.used(place.home)
+            most = max(self._limits.disk, self._disk.setdefault(process, taken) + GRACE)
+            if taken > most:
+                self._end(place, process, f"filled its home with {taken // MIB} MB, of which it may have {most // MIB}")
+
+    def _running(self) -> list[tuple[Place, Process]]:
+        found = []
+        for place in places.every(self._workspaces):
+            process = processes.recorded(places.read_json(place.state))
+            if process is not None and process.alive():
+                found.append((place, process))
+        return found
+
+    def _end(self, place: Place, process: Process, why: str) -> None:
+        sentence = f"Your workspace was ended because it {why}. Your files are kept; open it again and carry on."
+        places.write(place.fault, sentence)
+        process.signal(signal.SIGKILL)
+        log.warning("workspace %d ended: it %s", place.user_id, why)
+
+
+def memory(pid: int, every: Mapping[int, Stat], limit: int) -> int:
+    """The bytes of a process and all below it. What they share is counted but once where that decides."""
+    found = processes.below(pid, every)
+    resident = sum(every[one].resident for one in found)
+    return resident if resident <= limit else sum(processes.proportional(one) for one in found)
