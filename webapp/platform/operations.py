@@ -28,7 +28,7 @@ from webapp.platform.supervision import Process, Supervisor, last_lines, refuse_
 from webapp.settings import PREFIX, Settings
 from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
-from webapp.workspaces.processes import below, proportional, table
+from webapp.workspaces.processes import below, named, proportional, table
 
 # Seconds for all processes to answer, and for supervisord to end all of them.
 UP_WITHIN, DOWN_WITHIN = 90.0, 60.0
@@ -308,19 +308,14 @@ def _with_log(settings: Settings, name: str, sentence: str) -> str:
 def _shut_down(supervisor: Supervisor, settings: Settings) -> int:
     """End supervisord and all that runs for the platform. Returns how many processes nobody watched."""
     pid = supervisor.pid()
-    if pid is not None:
+    running = named(pid) if pid is not None else None
+    if running is not None:
         with contextlib.suppress(OSError):  # it may end before it has answered; what is left is found below
             supervisor.shut_down()
-        _gone(supervisor)
+        remains.wait([running], DOWN_WITHIN)
     left = remains.find(settings.data).platform
     _end(left)
     return len(left)
-
-
-def _gone(supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + DOWN_WITHIN
-    while supervisor.pid() is not None and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY)
 
 
 def _end(processes: tuple[Running, ...]) -> None:

@@ -59,16 +59,12 @@ def end(processes: Iterable[Process]) -> list[Process]:
     left = list(processes)
     for number, within in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GONE_WITHIN)):
         left = [process for process in left if process.signal(number)]
-        left = _wait(left, within)
+        left = wait(left, within)
     return left
 
 
-def command_line(pid: int) -> list[str]:
-    """The words of a process's command line, [] where it is gone."""
-    return _words(pid, "cmdline")
-
-
-def _wait(processes: list[Process], within: float) -> list[Process]:
+def wait(processes: Iterable[Process], within: float) -> list[Process]:
+    """Wait at most `within` seconds until they are gone. Returns those that are not."""
     deadline = time.monotonic() + within
     left = []
     for process in processes:
@@ -84,6 +80,11 @@ def _wait(processes: list[Process], within: float) -> list[Process]:
         finally:
             os.close(handle)
     return left
+
+
+def command_line(pid: int) -> list[str]:
+    """The words of a process's command line, [] where it is gone."""
+    return _words(pid, "cmdline")
 
 
 def _marked(pid: int, data: Path) -> bool:

@@ -38,6 +38,7 @@ START_TIMEOUT, ANSWER_TIMEOUT, STOP_WITHIN = 60.0, 10.0, 10
 # How much of a log's end is looked at, in bytes.
 LOG_LOOK = 256 * 1024
 ENDED = re.compile(r"(\S+ \S+),\d+ (?:WARN|INFO) exited: (\S+) \(.*not expected\)")
+BEGUN = "supervisord started with pid"
 # After how many seconds supervisord takes a process for started. One that ends sooner is started again more slowly.
 STARTED_AFTER = 2
 
@@ -235,6 +236,8 @@ def restarts(log: Path, seconds: float) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     for line in lines:
+        if BEGUN in line:  # what ended under the one before it was another start's
+            counts.clear()
         found = ENDED.match(line)
         if found and time.time() - _moment(found[1]) <= seconds:
             counts[found[2]] = counts.get(found[2], 0) + 1
