@@ -24,6 +24,7 @@ COMMANDS = {
     "regrade": ("grader.cli:regrade", "Grade once more from an evidence file, without a cluster."),
     "status": ("webapp.platform.cli:status", "Tell how the portal and its processes do."),
     "tools": ("clusters.tools.cli:tools", "Install and list the upstream programs."),
+    "user": ("webapp.accounts.cli:user", "The portal's users: add, import a class, new passwords."),
     "up": ("webapp.platform.cli:up", "Start the portal: labs in the browser."),
 }
 

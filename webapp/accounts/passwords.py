@@ -25,11 +25,16 @@ def draw() -> str:
 
 def hashed(password: str) -> str:
     """The hash to store. Raises PortalError for one that is too short or too long."""
+    check(password)
+    return _HASHER.hash(_bytes(password))
+
+
+def check(password: str) -> None:
+    """Raise PortalError for a password that is too short or too long."""
     if len(password) < SHORTEST:
         raise PortalError(f"the password is too short: take at least {SHORTEST} characters")
     if len(_bytes(password)) > LONGEST:
         raise PortalError(f"the password is too long: take at most {LONGEST} bytes")
-    return _HASHER.hash(_bytes(password))
 
 
 def verify(stored: str | None, password: str) -> bool:

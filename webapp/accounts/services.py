@@ -51,15 +51,18 @@ def add_user(
     role: Role = Role.STUDENT,
     display_name: str = "",
     *,
-    actor: User | None = None,
+    actor: User | str | None = None,
 ) -> User:
     """Add a user; without a password one who signs in elsewhere. Raises PortalError for a bad name or a taken one."""
-    user = User(
-        name=names.checked(name),
-        display_name=names.display(display_name),
-        role=role,
-        password_hash=passwords.hashed(password) if password is not None else None,
-    )
+    stored = passwords.hashed(password) if password is not None else None
+    return add_hashed(db, names.checked(name), stored, role, names.display(display_name), actor=actor)
+
+
+def add_hashed(
+    db: Session, name: str, stored: str | None, role: Role, display_name: str, *, actor: User | str | None = None
+) -> User:
+    """The same for a name, a display name and a password's hash that were made before: for a whole class at once."""
+    user = User(name=name, display_name=display_name, role=role, password_hash=stored)
     try:
         with db.begin_nested():
             db.add(user)
@@ -74,21 +77,21 @@ def arrived(db: Session, name: str) -> User:
     return by_name(db, name) or add_user(db, name, None)
 
 
-def set_password(db: Session, user: User, password: str, *, actor: User | None = None) -> None:
+def set_password(db: Session, user: User, password: str, *, actor: User | str | None = None) -> None:
     """Give the user a new password, and sign every browser of theirs out."""
     user.password_hash = passwords.hashed(password)
     sign_out_everywhere(db, user)
     audit(db, actor, "password set", user.name)
 
 
-def disable(db: Session, user: User, *, actor: User | None = None) -> None:
+def disable(db: Session, user: User, *, actor: User | str | None = None) -> None:
     """Let the user in no more. What they did is kept. Signs every browser of theirs out."""
     user.active = False
     sign_out_everywhere(db, user)
     audit(db, actor, "user disabled", user.name)
 
 
-def enable(db: Session, user: User, *, actor: User | None = None) -> None:
+def enable(db: Session, user: User, *, actor: User | str | None = None) -> None:
     """Let the user in again."""
     user.active = True
     audit(db, actor, "user enabled", user.name)
@@ -99,6 +102,19 @@ def sign_out_everywhere(db: Session, user: User) -> None:
     db.execute(delete(BrowserSession).where(BrowserSession.user_id == user.id))
 
 
-def audit(db: Session, actor: User | None, action: str, subject: str = "", **detail: Any) -> None:
-    """Note who did what, in the transaction that does it. `detail` is what JSON holds."""
-    db.add(AuditEntry(actor_id=actor.id if actor else None, action=action, subject=subject[:200], detail=detail))
+def set_role(db: Session, user: User, role: Role, *, actor: User | str | None = None) -> None:
+    """Make the user a student, an instructor or an administrator."""
+    audit(db, actor, "role set", user.name, role=role.value, before=user.role.value)
+    user.role = role
+
+
+def audit(db: Session, actor: User | str | None, action: str, subject: str = "", **detail: Any) -> None:
+    """Note who did what, in the transaction that does it. `detail` is what JSON holds.
+
+    The actor is a user; or a word for who is none, such as an account of the machine at its command line; or None, the
+    platform itself.
+    """
+    if isinstance(actor, str):
+        detail["by"] = actor
+    actor_id = actor.id if isinstance(actor, User) else None
+    db.add(AuditEntry(actor_id=actor_id, action=action, subject=subject[:200], detail=detail))
