@@ -86,6 +86,13 @@ class Feed:
         with self._changed:
             return any(one.owner for one in self._viewers)
 
+    @property
+    def tasks(self) -> tuple[int, bytes] | None:
+        """The tasks as they were told last, as JSON, and the session's generation that they are of."""
+        with self._changed:
+            event = self._latest.get("tasks")
+            return (self._row.generation, event.data) if event is not None and self._row is not None else None
+
     def subscribe(self, *, owner: bool, after: str = "") -> Subscription:
         """One more viewer. `after` is the id of the last event that it has had from this feed or another."""
         epoch, _, number = after.partition(".")

@@ -6,6 +6,9 @@ import resource
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
+
+import orjson
 
 from webapp.database import Database
 from webapp.errors import Refused
@@ -16,6 +19,8 @@ from webapp.sessions import labs
 
 # Streams at once: of one person (tabs that are not looked at let theirs go), and of all.
 MOST_EACH, MOST = 12, 400
+# Of so many sessions that nobody looks at any more it is remembered how their tasks stood; a few kilobytes each.
+REMEMBERED = 2000
 # A feed holds about twenty connections to its API server.
 DESCRIPTORS = 65_536
 
@@ -36,6 +41,7 @@ class Feeds:
         self._lock = threading.Lock()
         self._feeds: dict[str, Feed] = {}
         self._viewers: Counter[int] = Counter()
+        self._told: dict[str, tuple[int, bytes]] = {}
         self._closed = False
         self._rows = Rows(database, self._watched)
 
@@ -67,6 +73,19 @@ class Feeds:
         for feed in feeds:
             feed.close()
 
+    def last(self, session_id: str, generation: int) -> dict[str, Any] | None:
+        """The tasks of a session as somebody saw them last; None where nobody has since this process began.
+
+        Looks at nothing, so it may be called for a whole class.
+        """
+        with self._lock:
+            feed = self._feeds.get(session_id)
+            told = (feed.tasks if feed is not None else None) or self._told.get(session_id)
+        if told is None or told[0] != generation:
+            return None
+        tasks: dict[str, Any] = orjson.loads(told[1])
+        return tasks
+
     @property
     def sessions(self) -> int:
         """How many sessions are looked at."""
@@ -89,6 +108,11 @@ class Feeds:
             if feed.viewers:
                 return False
             self._feeds.pop(feed.session_id, None)
+            if feed.tasks is not None:
+                self._told.pop(feed.session_id, None)
+                self._told[feed.session_id] = feed.tasks
+                while len(self._told) > REMEMBERED:
+                    self._told.pop(next(iter(self._told)))
             return True
 
 

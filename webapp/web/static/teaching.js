@@ -19,6 +19,26 @@
     said.hidden = false;
   }
 
+  // While somebody reads a student's page, the tasks are judged as the student works: the stream keeps them so, and says
+  // when to ask for them anew.
+  const watched = document.querySelector("[data-events]");
+  let stream = null;
+  function watch() {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
+    } else if (!stream) {
+      stream = new EventSource(watched.dataset.events);
+      for (const name of ["tasks", "session"]) {
+        stream.addEventListener(name, () => htmx.trigger("#tasks-now", "news"));
+      }
+    }
+  }
+  if (watched) {
+    watch();
+    document.addEventListener("visibilitychange", watch);
+  }
+
   localTimes();
   document.body.addEventListener("htmx:afterSettle", localTimes);
   // A tab that nobody looks at asks nothing.
