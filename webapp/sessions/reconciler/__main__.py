@@ -35,6 +35,10 @@ class OurWorkspaces:
         """Put the lab's files where the workspace sees them."""
         files.deliver(self._settings, user, session, kubeconfig, lab)
 
+    def withdraw(self, user: User, slug: str) -> None:
+        """Take them away, and the way to the cluster."""
+        files.remove(self._settings, user, slug)
+
 
 def main() -> int:
     """Run. Exit code 0 when it was asked to end, 1 where it cannot work, with a sentence."""

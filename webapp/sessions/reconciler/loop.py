@@ -67,7 +67,7 @@ class Reconciler:
         self._database, self._crew = parts.database, parts.crew
         self.facts = Facts(parts.provider)
         prefix = family(f"{parts.settings.data}\0{parts.settings.database_url}")
-        self.pool = Pool(parts.database, parts.provider, self.facts, parts.crew, prefix, parts.clock)
+        self.pool = Pool(parts.database, parts.provider, self.facts, parts.crew, prefix=prefix, clock=parts.clock)
         tools = Tools(parts.database, parts.provider, parts.workspaces, lambda: parts.settings.secret, parts.start_lab)
         self.preparing = Preparing(tools, self.facts, parts.crew.aside)
         self._idleness = Idleness(parts.settings.idle_minutes * 60.0, parts.clock)
@@ -151,6 +151,9 @@ class Reconciler:
                 session.observed = Observed.WAITING if session.desired is Desired.RUNNING else session.observed
                 if chosen is Move.LOSE and session.observed_generation:
                     session.fault = LOST
+            if chosen in (Move.SLEEP, Move.GIVE_BACK, Move.LOSE):
+                # Before the commit, so that no kill leaves a way open to a port that may soon be another's.
+                self._parts.workspaces.withdraw(session.user, session.lab)
         if name is not None and chosen in (Move.PREPARE, Move.SLEEP):
             step = self.preparing.prepare if chosen is Move.PREPARE else self.preparing.sleep
             self._crew.start(("cluster", name), lambda: step(session_id, name))

@@ -55,6 +55,7 @@ class Pool:
         provider: Provider,
         facts: Facts,
         crew: Crew,
+        *,
         prefix: str,
         clock: Clock = time.monotonic,
     ) -> None:

@@ -25,6 +25,10 @@ class Workspaces(Protocol):
         """Put the lab's files where the user's workspace sees them. Idempotent. Raises PortalError and OSError."""
         ...
 
+    def withdraw(self, user: User, slug: str) -> None:
+        """Take them away, and with them the way to the cluster's API server. Idempotent. Raises OSError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
