@@ -187,7 +187,7 @@ class Reconciler:
         makers = self._parts.makers - count[PoolState.MAKING]
         if self.pool.rest.over:
             self.pool.make(max(0, min(makers, wanted + max(refill, 0))))
-        elif wanted and self.pool.fault and not coming:
+        if wanted and self.pool.fault:
             self._tell([s.id for s in waiting if s.cluster is None])
         self._stamp(count, len(waiting))
 
