@@ -14,7 +14,7 @@ from traitlets import Unicode
 from webapp.settings import PREFIX
 
 # How often the proxy is asked, in seconds. JupyterHub by itself looks every five minutes.
-EVERY = 1.0
+EVERY = 0.5
 
 
 class WatchedProxy(ConfigurableHTTPProxy):  # type: ignore[misc]

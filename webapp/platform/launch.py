@@ -6,26 +6,22 @@ kernel to be ended when supervisord is: nobody would start it again, and its out
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import signal
 import socket
 import sys
+import time
+from pathlib import Path
 
 from clusters.errors import ClusterError
 from webapp.errors import PortalError
+from webapp.platform.parent import end_with_parent
 from webapp.platform.programs import PROGRAMS, Program
 from webapp.settings import Settings, from_environment
 
-PR_SET_PDEATHSIG = 1
-
-
-def end_with_parent(number: int) -> None:
-    """Have the kernel send us a signal when our parent ends; it holds for the program that we become, too."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise PortalError(f"this kernel does not end a process with its parent: {os.strerror(code)}")
+# Seconds to wait for what should be there first, and how often to look.
+FIRST_WITHIN, LOOK_EVERY = 30.0, 0.1
 
 
 def port_fault(settings: Settings) -> str | None:
@@ -47,6 +43,19 @@ def port_fault(settings: Settings) -> str | None:
     return None
 
 
+def await_socket(path: Path) -> None:
+    """Wait until somebody listens at a Unix socket, but not for ever."""
+    deadline = time.monotonic() + FIRST_WITHIN
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as trial:
+            try:
+                trial.connect(str(path))
+            except OSError:
+                time.sleep(LOOK_EVERY)
+            else:
+                return
+
+
 def become(program: Program, settings: Settings) -> None:
     """Replace this process by the program. Returns only by raising: ClusterError, PortalError, OSError."""
     os.umask(0o077)
@@ -54,6 +63,8 @@ def become(program: Program, settings: Settings) -> None:
         raise PortalError(fault)  # the proxy itself would stay, and listen nowhere
     for name in program.sockets:
         (settings.run / name).unlink(missing_ok=True)
+    if program.after:
+        await_socket(settings.run / program.after)
     environment = {**os.environ, **{variable: settings.key(key) for variable, key in program.secrets}}
     command = program.command(settings)
     os.execve(command[0], command, environment)  # noqa: S606 - a list of our own words, and no shell

@@ -22,6 +22,8 @@ class Program:
     command: Callable[[Settings], list[str]]
     secrets: tuple[tuple[str, str], ...] = ()  # (variable, name of the key)
     sockets: tuple[str, ...] = ()  # in the folder `run`; a killed process leaves its own behind
+    after: str | None = None  # the socket that it waits for
+    stop: str = "TERM"  # the signal that ends it
 
 
 def _module(*words: str) -> list[str]:
@@ -59,11 +61,14 @@ PROGRAMS = {
             "serves the pages",
             lambda _: _module("gunicorn", "-c", "python:webapp.platform.serving", "webapp.platform.wsgi:app"),
             sockets=("portal.sock",),
+            stop="INT",  # at once: a browser that looks on live never ends by itself
         ),
         Program(
             "reconciler",
             "makes clusters, starts labs, grades",
             lambda _: _module("webapp.sessions.reconciler"),
+            # It fills the pool with all that the machine has: signing in comes first.
+            after="hub.sock",
         ),
         Program(
             "relay",

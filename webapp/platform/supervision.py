@@ -172,7 +172,7 @@ minfds = {files}
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
     ]
-    for priority, name in enumerate(PROGRAMS):
+    for priority, (name, program) in enumerate(PROGRAMS.items()):
         command = shlex.join([sys.executable, "-P", "-m", "webapp.platform.launch", name])
         # It is started again for as long as the portal is up, after pauses that grow by a second each time.
         sections.append(f"""[program:{name}]
@@ -181,7 +181,7 @@ priority = {priority}
 autorestart = true
 startsecs = {STARTED_AFTER}
 startretries = 1000000
-stopsignal = TERM
+stopsignal = {program.stop}
 stopwaitsecs = {STOP_WITHIN}
 redirect_stderr = true
 stdout_logfile = {settings.logs / f"{name}.log"}
