@@ -19,11 +19,8 @@ from webapp.sessions.models import LabSession
 from webapp.sessions.states import describe
 from webapp.web import headers
 from webapp.web.context import reading, settings
-from webapp.web.templating import STATIC
 
 blueprint = Blueprint("catalog", __name__)
-# The scripts of live.js and the cluster view, where that slice is there.
-_LIVE = ("live.js", "clusterview.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,6 @@ def lab(slug: str) -> str:
             tasks=tasks,
             handed_in=handed_in,
             server=f"/user/{quote(user.name, safe='')}/",
-            live_scripts=[name for name in _LIVE if (STATIC / name).is_file()],
         )
 
 

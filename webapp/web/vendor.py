@@ -53,12 +53,6 @@ PACKAGES = (
         "sha512-Thx/WtpeOQqSrqBCw/A1cwGJGg4UrVa3+sW0GmrM3p4gJgO89ecH4qtbnyzDDWFvBTqjnIMCgELTNt636dtamA==",
         (("dist/htmx.min.js", "htmx.js"), ("LICENSE", "htmx.LICENSE")),
     ),
-    Package(
-        "cytoscape",
-        "3.34.4",
-        "sha512-msY99tMY8iWTg+sIPGfSqDcPNOt4xcj+v/K/7qUFaCUxxlqnMkUYLBjRUzn9W5CU/R2hrmtJa5+UtovrEM2ctg==",
-        (("dist/cytoscape.min.js", "cytoscape.js"), ("LICENSE", "cytoscape.LICENSE")),
-    ),
 )
 
 

@@ -23,10 +23,12 @@ const shells = new Map(); // name -> Shell, in the order of the bar
 let active = null;
 let waiting = []; // what was asked to be run before a terminal was there
 let opening = null;
+let again = 400; // ms until the workspace is asked again
 
 class Shell {
   constructor(name) {
     this.name = name;
+    this.number = number(name);
     this.wait = 400;
     this.ended = false;
     this.term = new Terminal({
@@ -41,7 +43,7 @@ class Shell {
     this.screen.id = `screen-${name}`;
     place.append(this.screen);
     this.term.open(this.screen);
-    this.term.textarea?.setAttribute("aria-label", `Terminal ${name}. F6 leaves it.`);
+    this.term.textarea?.setAttribute("aria-label", `Terminal ${this.number}. F6 leaves it.`);
     this.term.attachCustomKeyEventHandler((event) => this.key(event));
     this.term.onData((text) => this.send(["stdin", text]));
     this.term.onResize(() => this.size());
@@ -49,7 +51,7 @@ class Shell {
     this.watch.observe(this.screen);
     this.button = document.createElement("button");
     this.button.type = "button";
-    this.button.textContent = `Terminal ${name}`;
+    this.button.textContent = `Terminal ${this.number}`;
     this.button.addEventListener("click", () => {
       choose(this);
       this.term.focus();
@@ -58,7 +60,7 @@ class Shell {
     this.close.type = "button";
     this.close.className = "close";
     this.close.textContent = "×";
-    this.close.setAttribute("aria-label", `Close terminal ${name}`);
+    this.close.setAttribute("aria-label", `Close terminal ${this.number}`);
     this.close.addEventListener("click", () => this.end());
     list.append(this.button, this.close);
     this.connect();
@@ -151,6 +153,7 @@ class Shell {
     this.button.remove();
     this.close.remove();
     shells.delete(this.name);
+    forget(this.name);
     if (active === this) choose([...shells.values()].at(-1) || null);
   }
 }
@@ -196,6 +199,23 @@ function run({ text, enter, button }) {
 
 function tell(sentence) {
   document.dispatchEvent(new CustomEvent("seatrial:complain", { detail: { sentence } }));
+}
+
+/** A terminal's number, the same after a reload. */
+function number(name) {
+  const names = (kept("names") || "").split(" ").filter(Boolean);
+  if (!names.includes(name)) {
+    const free = names.findIndex((one) => one === "-");
+    if (free < 0) names.push(name);
+    else names[free] = name;
+    keep("names", names.join(" "));
+  }
+  return names.indexOf(name) + 1;
+}
+
+function forget(name) {
+  const names = (kept("names") || "").split(" ").filter(Boolean);
+  keep("names", names.map((one) => (one === name ? "-" : one)).join(" "));
 }
 
 function keep(key, value) {
@@ -258,7 +278,12 @@ async function begin() {
     empty.firstElementChild.textContent = "Your terminal is being opened …";
     const found = await ask(lab.dataset.terminals, "GET");
     if (!found || !(await signIn())) return false;
-    for (const name of found.terminals) shells.set(name, shells.get(name) || new Shell(name));
+    for (const name of (kept("names") || "").split(" ")) {
+      if (name && name !== "-" && !found.terminals.includes(name)) forget(name);
+    }
+    const order = (kept("names") || "").split(" ");
+    const rank = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
+    for (const name of found.terminals.sort((a, b) => rank(a) - rank(b))) shells.set(name, new Shell(name));
     if (shells.size) choose(shells.get(kept("active")) || shells.values().next().value);
     else if (!(await add())) return false;
     more.hidden = false;
@@ -266,7 +291,8 @@ async function begin() {
   })().catch(() => false);
   const done = await opening;
   opening = null;
-  if (!done) setTimeout(begin, 2000);
+  if (!done) setTimeout(begin, again);
+  again = done ? 400 : Math.min(again * 1.5, SLOWEST);
 }
 
 more.addEventListener("click", async () => (await add())?.term.focus());
