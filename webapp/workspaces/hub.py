@@ -45,10 +45,8 @@ class HubApi:
         answer = self._ask("POST", f"users/{quote(user_name, safe='')}/server", patience=START_WITHIN)
         if answer.status == 404:
             raise PortalError(f"the Hub knows no user {user_name}: sign in once, then start the lab again")
-        if answer.status == 201:
-            return
-        # 202: it is on its way; 400: it was already, asked for by somebody else.
-        if answer.status in (202, 400) and self._comes(user_name):
+        # 201 and 202 both say that it is on its way, 400 that it was already, asked for by somebody else.
+        if answer.status in (201, 202, 400) and (self.server_ready(user_name) or self._comes(user_name)):
             return
         raise PortalError(f"the workspace of {user_name} does not start: {_said(answer)}")
 

@@ -18,13 +18,12 @@ from typing import Any
 
 CLONE_NEWNS = 0x00020000
 MS_REC, MS_SLAVE = 0x4000, 0x80000
-# Workspaces yield the processor to the platform, and are the first to go where the machine has no memory left.
-NICE, EXPENDABLE = 5, 800
+# Workspaces are the first to go where the machine has no memory left.
+EXPENDABLE = 800
 
 
 def main(spec: dict[str, Any]) -> None:
     """Does not return. Raises OSError and CalledProcessError, whose text the Hub's log shows."""
-    os.nice(NICE)
     Path("/proc/self/oom_score_adj").write_text(str(EXPENDABLE))
     if spec["image"] is not None:
         mount(spec["image"], spec["home"])

@@ -55,7 +55,7 @@ class Sandbox:
             *self._capabilities(), *_parents(), *self._system(), *self._python(), *self._etc(), *self._own(),
             *(part for path in self._covered() for part in ("--tmpfs", str(path), "--remount-ro", str(path))),
             "--remount-ro", "/dev", "--remount-ro", "/",
-            "--chdir", HOME, "--", *self._change_user(), *command,
+            "--chdir", "/", "--", *self._change_user(), *command,
         ]  # fmt: skip
 
     def _capabilities(self) -> list[str]:

@@ -80,7 +80,6 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     def _get_server(self) -> Server | None:
         server = Spawner.server.fget(self)
         if server is not None and self.process is not None and server.connect_url != (url := self._url(server)):
-            server.proto = "http+unix"
             server.connect_url = url
         return server
 
@@ -180,25 +179,27 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
         except (ValueError, KeyError):
             process = None
         if process is None:
-            raise self._failed()
+            raise self._no_start()
         self.process, self.pid = process, process.pid
         places.write(self.place.state, json.dumps(process.document() | {"disk": self.limits.disk}))
 
-    def _failed(self) -> PortalError:
+    def _no_start(self) -> PortalError:
         said = self.place.log.read_text(errors="replace").strip().splitlines()[-3:]
-        return PortalError(f"the workspace of {self.user.name} does not start: {' / '.join(said) or 'no reason told'}")
+        fault = PortalError(f"the workspace of {self.user.name} does not start: {' / '.join(said) or 'no reason told'}")
+        fault.jupyterhub_message = str(fault)  # type: ignore[attr-defined] # what the Hub tells whoever asked
+        return fault
 
     async def _answers(self) -> None:
         """Ask the server once: the relay within holds the question until it can answer. A sandbox may end before."""
         process = self.process
         if process is None:
-            raise self._failed()
+            raise self._no_start()
         asking = asyncio.ensure_future(self._ask())
         ending = asyncio.ensure_future(_ended(process))
         try:
             await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done() or asking.exception() is not None:
-                raise self._failed()
+                raise self._no_start()
         finally:
             asking.cancel()
             ending.cancel()

@@ -7,9 +7,11 @@ a sentence left that the portal shows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from webapp.workspaces import homes, places, processes
@@ -21,6 +23,8 @@ from webapp.workspaces.processes import Process, Stat
 MEMORY_EVERY, DISK_EVERY = 0.5, 5.0
 # A home that is over its limit when its owner comes, so as to clean up, may grow by this much.
 GRACE = 16 * MIB
+# More processes than any lab needs: from then on the sandbox yields the processor to everybody else.
+CROWD, YIELDING = 60, 15
 
 log = logging.getLogger("relay")
 
@@ -52,7 +56,10 @@ class Watchdog:
             return
         every = processes.table()
         for place, process in running:
-            taken = memory(process.pid, every, self._limits.memory)
+            found = processes.below(process.pid, every)
+            if len(found) > CROWD:
+                _yield(found)
+            taken = memory(found, every, self._limits.memory)
             if taken > self._limits.memory:
                 most = self._limits.memory // MIB
                 self._end(place, process, f"used {taken // MIB} MB of memory, of which it may have {most}")
@@ -82,8 +89,14 @@ class Watchdog:
         log.warning("workspace %d ended: it %s", place.user_id, why)
 
 
-def memory(pid: int, every: Mapping[int, Stat], limit: int) -> int:
-    """The bytes of a process and all below it. What they share is counted but once where that decides."""
-    found = processes.below(pid, every)
+def memory(found: Sequence[int], every: Mapping[int, Stat], limit: int) -> int:
+    """The bytes that processes take together. What they share is counted but once where that decides."""
     resident = sum(every[one].resident for one in found)
     return resident if resident <= limit else sum(processes.proportional(one) for one in found)
+
+
+def _yield(found: Sequence[int]) -> None:
+    for pid in found:
+        # What has ended since needs no priority. What it starts from now on has the same one.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, YIELDING)

@@ -224,6 +224,7 @@ class Server:
 async def main(listening: int, port: int, command: list[str]) -> int:
     """Run until the notebook server ends; its exit code."""
     home, loop = Path.home(), asyncio.get_running_loop()
+    os.chdir(home)
     say_into(home)
     watching = loop.create_task(watch(home))
     door = socket.socket(fileno=listening)
