@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.webapp.postgres import execute, fresh, named, server
 from webapp.accounts import services, signin
 from webapp.accounts.models import BrowserSession, Role, User
 from webapp.app import SLICES, create_app
-from webapp.database import Database, upgrade
+from webapp.database import Database, migrate, upgrade
 from webapp.settings import PREFIX, Settings, from_environment
 
 
@@ -36,10 +38,46 @@ class Browser:
         return self.client.post(PREFIX + path, data={"csrf_token": self.csrf, **(data or {})}, **kwargs)
 
 
+# On which databases this run proves the portal: "sqlite,postgres" for both. The database's own suite always does both.
+BACKENDS = os.environ.get("SEATRIAL_TEST_DATABASES", "sqlite").split(",")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database: sqlite or postgres."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server that this process has for itself, with the tables in its database `template`."""
+    with server() as url:
+        execute(url, "CREATE DATABASE template")
+        database = Database(named(url, "template"))
+        migrate(database, "head")
+        database.close()
+        yield url
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A portal that keeps everything in the test's folder."""
-    return from_environment({"SEATRIAL_DATA": str(tmp_path / "portal"), "SEATRIAL_CLUSTERS": "4"})
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, the test's own; SQLite's file is not there yet."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'portal' / 'portal.db'}"
+        return
+    with fresh(request.getfixturevalue("postgres"), "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def settings(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """A portal that keeps everything in the test's folder, or in a database of the test's own."""
+    environment = {"SEATRIAL_DATA": str(tmp_path / "portal"), "SEATRIAL_CLUSTERS": "4"}
+    if backend == "sqlite":
+        yield from_environment(environment)
+        return
+    with fresh(request.getfixturevalue("postgres"), "template") as url:
+        yield from_environment({**environment, "SEATRIAL_DATABASE_URL": url})
 
 
 @pytest.fixture

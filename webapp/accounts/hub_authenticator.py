@@ -25,8 +25,10 @@ from webapp.settings import from_environment
 
 T = TypeVar("T")
 
-# A password takes some 20 ms of a processor by design: two at a time, while the Hub goes on with everything else.
-_WORKERS = 2
+# A password takes some 20 ms of a processor by design: two at a time, while the Hub goes on with everything else. What
+# only asks the database does not wait behind a class that signs in.
+_SIGN_INS = 2
+_LOOKS = 4
 
 
 class SignOut(LogoutHandler):  # type: ignore[misc]  # the Hub has no types
@@ -52,7 +54,7 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
 
     @default("auth_refresh_age")
     def _auth_refresh_age(self) -> int:
-        return 60
+        return 1  # in seconds: a password that is changed, or a user who is disabled, is out at once
 
     @default("auth_refresh_strict")
     def _auth_refresh_strict(self) -> bool:
@@ -62,7 +64,8 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
         """Take the portal's database, by default the one of the environment's settings."""
         super().__init__(**kwargs)
         self.database = database or Database(from_environment().database_url)
-        self.workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="sign-in")
+        self.sign_ins = ThreadPoolExecutor(_SIGN_INS, thread_name_prefix="sign-in")
+        self.looks = ThreadPoolExecutor(_LOOKS, thread_name_prefix="sign-in-look")
 
     def normalize_username(self, username: str) -> str:
         """As the portal stores it."""
@@ -79,7 +82,7 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
             raise HTTPError(400, "Type your name and your password")
         address = str(handler.request.remote_ip)
         try:
-            user = await self._run(lambda db: services.authenticate(db, name, password, address))
+            user = await self._write(self.sign_ins, lambda db: services.authenticate(db, name, password, address))
         except Refused as refused:
             raise HTTPError(refused.status, str(refused)) from refused
         except PortalError as fault:
@@ -93,7 +96,7 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
         """Whether the user may still come in: not disabled, and the password is the one of the sign-in."""
         name = user.name
         try:
-            found = await self._run(lambda db: services.by_name(db, name))
+            found = await asyncio.get_running_loop().run_in_executor(self.looks, self._look, name)
         except DatabaseFault as fault:
             self.log.warning("%s stays signed in: %s", name, fault)
             return True
@@ -103,16 +106,20 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
     async def sign_out(self, name: str) -> None:
         """End the user's browser sessions at the portal."""
         try:
-            await self._run(lambda db: _sign_out(db, name))
+            await self._write(self.looks, lambda db: _sign_out(db, name))
         except DatabaseFault as fault:
             self.log.error("%s stays signed in at the portal: %s", name, fault)
 
-    async def _run(self, work: Callable[[Session], T]) -> T:
+    def _look(self, name: str) -> User | None:
+        with self.database.reading() as db:
+            return services.by_name(db, name)
+
+    async def _write(self, workers: ThreadPoolExecutor, work: Callable[[Session], T]) -> T:
         def transaction() -> T:
             with self.database.transaction() as db:
                 return work(db)
 
-        return await asyncio.get_running_loop().run_in_executor(self.workers, transaction)
+        return await asyncio.get_running_loop().run_in_executor(workers, transaction)
 
 
 def stamp(user: User) -> str:

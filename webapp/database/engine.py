@@ -35,8 +35,9 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """One unit of work: committed at the end, rolled back by an exception.
 
-        On SQLite it takes the write lock at once, so that what was read still holds when it is written. Rows stay
-        readable after it. Raises DatabaseFault.
+        On SQLite its first statement takes the write lock, so that what was read still holds when it is written; on
+        PostgreSQL lock the row that decides (`with_for_update`). `db.commit()` in between keeps what was done so
+        far and begins anew. Rows stay readable after it. Raises DatabaseFault.
         """
         with self._scope(self._writing) as db:
             yield db
