@@ -58,6 +58,12 @@ def render(text: str, anchors: Mapping[str, str] | None = None) -> Markup:
     return Markup(_CLEANER.clean(html))  # noqa: S704 - this is the gate
 
 
+def inline(text: str) -> Markup:
+    """One paragraph of Markdown without a paragraph around it: a hint, with its commands in another font."""
+    html = _PARSER.renderInline(_UNFIT.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split())))
+    return Markup(_CLEANER.clean(html))  # noqa: S704 - this is the gate
+
+
 def _without_title(tokens: list[Token]) -> list[Token]:
     if len(tokens) > 2 and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         return tokens[3:]

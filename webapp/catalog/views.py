@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Blueprint, current_app, render_template
+from markupsafe import Markup
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.accounts.models import Role
+from webapp.accounts.models import AuditEntry, Role
 from webapp.accounts.signin import current_user, signed_in
 from webapp.catalog import progress, services
+from webapp.catalog.markdown import inline
 from webapp.catalog.services import LabPage
 from webapp.errors import Refused
 from webapp.grading import services as grading
 from webapp.sessions import services as sessions
-from webapp.sessions.models import LabSession
+from webapp.sessions.models import Desired, LabSession
 from webapp.sessions.states import describe
 from webapp.web import headers
 from webapp.web.context import reading, settings
@@ -31,7 +34,7 @@ class TaskLine:
     title: str
     points: float
     hint: bool
-    told: str | None
+    told: Markup | None
     outcome: str = ""
 
 
@@ -65,11 +68,23 @@ def lab(slug: str) -> str:
             "lab.html",
             lab=page,
             session=session,
-            state=describe(session, place=place),
+            state=describe(session, place=place, idle=_put_to_sleep(db, session)),
             tasks=tasks,
             handed_in=handed_in,
             server=f"/user/{quote(user.name, safe='')}/",
         )
+
+
+def _put_to_sleep(db: Session, session: LabSession | None) -> bool:
+    """Whether the platform stopped the session: nobody's pressing Stop was the last that was asked of it."""
+    if session is None or session.desired is not Desired.STOPPED:
+        return False
+    asked = select(AuditEntry.action).where(
+        AuditEntry.actor_id == session.user_id,
+        AuditEntry.subject == session.lab,
+        AuditEntry.action.in_(("start", "stop", "reset")),
+    )
+    return db.scalar(asked.order_by(AuditEntry.id.desc()).limit(1)) != "stop"
 
 
 def _page(slug: str, session: LabSession | None, student: str) -> LabPage:
@@ -82,11 +97,11 @@ def _tasks(db: Session, page: LabPage, session: LabSession | None) -> list[TaskL
     return [TaskLine(one.id, one.title, one.points, one.hint, _told(page, one.id, taken)) for one in page.tasks]
 
 
-def _told(page: LabPage, task: str, taken: set[str]) -> str | None:
+def _told(page: LabPage, task: str, taken: set[str]) -> Markup | None:
     if task not in taken:
         return None
     try:
-        return services.hint(page.slug, task, params=page.params)
+        return inline(services.hint(page.slug, task, params=page.params))
     except Refused as gone:  # The lab was changed since, and the hint is no longer there.
         current_app.logger.info("no hint for %s/%s: %s", page.slug, task, gone)
         return None

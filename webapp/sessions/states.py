@@ -83,8 +83,8 @@ def _failed(session: LabSession, now: datetime.datetime | None) -> str:
     if session.retry_at is not None:
         moment = now or datetime.datetime.now(datetime.UTC)
         seconds = max(0, round((session.retry_at - moment).total_seconds()))
-        again = f" It is tried again {_soon(seconds)}, without you doing anything."
-    return f"This is not your fault: {why}.{again} Nothing that you handed in is lost."
+        again = f" It is tried again {_soon(seconds)} by itself."
+    return f"This is not your fault: {why[:1].lower()}{why[1:]}.{again} What you handed in is kept."
 
 
 def _soon(seconds: int) -> str:

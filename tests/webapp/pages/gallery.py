@@ -50,7 +50,7 @@ SCREEN = (
 )
 
 
-def _box(id: str, kind: str, name: str, detail: str, node: str = "", state: str = "ok") -> dict[str, Any]:
+def _box(id: str, kind: str, name: str, detail: str, *at: str, state: str = "ok") -> dict[str, Any]:
     return {
         "id": id,
         "kind": kind,
@@ -58,7 +58,7 @@ def _box(id: str, kind: str, name: str, detail: str, node: str = "", state: str 
         "namespace": "",
         "state": state,
         "detail": detail,
-        "node": node,
+        "node": at[0] if at else "",
         "count": 1,
     }
 
@@ -74,7 +74,7 @@ CLUSTER = {
         _box("r2", "ReplicaSet", "orders-5f6c8d", "1 of 2 ready", state="pending"),
         *(_box(f"p{n}", "Pod", f"web-7d4b9c-x{n}", "running", f"node-{n}") for n in (1, 2, 3)),
         _box("p4", "Pod", "orders-5f6c8d-q1", "running", "node-1"),
-        _box("p5", "Pod", "orders-5f6c8d-q2", "being created", "node-2", "pending"),
+        _box("p5", "Pod", "orders-5f6c8d-q2", "being created", "node-2", state="pending"),
         _box("s1", "Service", "web", "ClusterIP, 8080 → 80"),
         _box("s2", "Service", "orders", "ClusterIP, 80 → 80"),
     ],

@@ -118,8 +118,8 @@ function checks(task) {
   const items = open.map((check) => {
     const item = document.createElement("li");
     item.dataset.outcome = check.outcome;
-    item.append(piece("word", `${WORDS[check.outcome] || ""}:`), ` ${check.message}`);
-    if (check.why) item.append(" ", piece("why", check.why));
+    item.append(piece("span", "word", `${WORDS[check.outcome] || ""}:`), " ", piece("bdi", "", check.message));
+    if (check.why) item.append(" ", piece("bdi", "why", check.why));
     return item;
   });
   if (done && open.length) {
@@ -131,11 +131,14 @@ function checks(task) {
   return items;
 }
 
-function piece(name, text) {
-  const span = document.createElement("span");
-  span.className = name;
-  span.textContent = text;
-  return span;
+// Names in it are a student's own: what turns the direction of text is shown as what it is, and stays in its place.
+const UNFIT = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+function piece(tag, name, text) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  made.textContent = text.replace(UNFIT, "\ufffd");
+  return made;
 }
 
 document.addEventListener("seatrial:tasks", (event) => showTasks(event.detail));
@@ -223,7 +226,7 @@ function complain(sentence) {
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => toast.replaceChildren());
-  box.append(piece("", sentence), close);
+  box.append(piece("span", "", sentence), close);
   toast.replaceChildren(box);
 }
 
