@@ -146,7 +146,7 @@ def _autoscaler(spec: Mapping[str, Any], status: Mapping[str, Any]) -> State:
             "averageUtilization"
         )
         known = known and used is not None
-        words.append(f"{about.get('name')} {'?' if used is None else used} % of {target} %")
+        words.append(f"{about.get('name')} {'?' if used is None else used}% of {target}%")
     if _condition(status, "AbleToScale").get("status") == "False":
         return "bad", ", ".join(words)
     active = _condition(status, "ScalingActive").get("status")

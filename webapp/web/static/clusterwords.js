@@ -33,7 +33,7 @@ export function relations(picture) {
 export function say(node, related) {
   const where = node.node ? `on ${node.node}` : "";
   const space = node.namespace ? `in namespace ${node.namespace}` : "";
-  const head = [`${node.count > 1 ? "" : `${node.kind} `}${node.name}`, node.detail].filter(Boolean).join(": ");
+  const head = [`${node.count > 1 ? "" : `${node.kind} `}${node.name}`, node.detail.replace(/\.+$/, "")].filter(Boolean).join(": ");
   const parts = [[head, where, space].filter(Boolean).join(", ")];
   for (const [words, others] of related.of.get(node.id) ?? []) {
     const few = others.slice(0, 3).map((other) => (other.count > 1 ? other.name : `${other.kind} ${other.name}`));
