@@ -46,7 +46,7 @@ def table_now() -> AnyResponse:
         return _table(services.class_table(db, current_user(), _last_known)).answer()
 
 
-@blueprint.get("/class/<int:user>/<slug>")
+@blueprint.get("/class/<int(max=2147483647):user>/<slug>")
 @role(Role.INSTRUCTOR)
 def student(user: int, slug: str) -> str:
     """One student in one lab, with the timeline."""
@@ -67,7 +67,7 @@ def student(user: int, slug: str) -> str:
     )
 
 
-@blueprint.get("/class/<int:user>/<slug>/now")
+@blueprint.get("/class/<int(max=2147483647):user>/<slug>/now")
 @role(Role.INSTRUCTOR)
 def student_now(user: int, slug: str) -> AnyResponse:
     """The tasks alone; 204 where they are as the reader has them."""
@@ -75,7 +75,7 @@ def student_now(user: int, slug: str) -> AnyResponse:
         return _now(services.student(db, current_user(), user, slug, _last_known)).answer()
 
 
-@blueprint.post("/class/<int:user>/<slug>/hand")
+@blueprint.post("/class/<int(max=2147483647):user>/<slug>/hand")
 @role(Role.INSTRUCTOR)
 def lower(user: int, slug: str) -> AnyResponse:
     """Lower the hand, and back to where the button was."""
