@@ -16,7 +16,7 @@ from tornado.web import HTTPError
 
 from webapp.accounts import services, signin
 from webapp.accounts.models import User
-from webapp.errors import Refused
+from webapp.errors import PortalError, Refused
 from webapp.settings import PREFIX, Settings
 from webapp.web.context import settings, transaction
 
@@ -111,7 +111,8 @@ def _who(code: str, verifier: str) -> str:
     try:
         model = oauth.user_for_token(oauth.token_for_code(code, code_verifier=verifier), use_cache=False)
     except HTTPError as fault:
-        if fault.status_code in {400, 401, 403}:
+        # How HubOAuth passes on a code that is used up, expired or made up; a Hub that does not answer has other words.
+        if str(fault.log_message).startswith("Failed to check authorization:"):
             raise Refused("The Hub does not know this sign-in any more: go back and try again", 403) from fault
         raise Refused("The Hub does not answer just now: wait a few seconds and try again", 503) from fault
     if not model or model.get("kind") != "user":
@@ -120,7 +121,10 @@ def _who(code: str, verifier: str) -> str:
 
 
 def _user(db: Any, name: str) -> User:
-    user = services.arrived(db, name) if settings().sign_in_elsewhere else services.by_name(db, name)
+    try:
+        user = services.arrived(db, name) if settings().sign_in_elsewhere else services.by_name(db, name)
+    except PortalError as fault:
+        raise Refused(f"You cannot come in under this name: {fault}", 403) from fault
     if user is None or not user.active:
         raise Refused(f"There is no user {name!r} here any more: ask your instructor", 403)
     return user
