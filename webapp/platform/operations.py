@@ -19,7 +19,7 @@ from clusters import registry, store
 from clusters.errors import ClusterError
 from clusters.tools import cache, node
 from clusters.tools.watch import Watch
-from webapp.database import Database, upgrade
+from webapp.database import Database, DatabaseGone, upgrade
 from webapp.errors import PortalError
 from webapp.platform import needs, remains
 from webapp.platform.launch import port_fault
@@ -31,7 +31,7 @@ from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import below, named, proportional, table
 
 # Seconds for all processes to answer, and for supervisord to end all of them.
-UP_WITHIN, DOWN_WITHIN = 90.0, 60.0
+UP_WITHIN, DOWN_WITHIN = 180.0, 60.0
 # How often it is looked whether something has come about, in seconds.
 LOOK_EVERY = 0.2
 # A process that ended this often within five minutes goes in circles.
@@ -334,6 +334,8 @@ def _clusters_of(settings: Settings, done: Ended) -> set[str]:
     try:
         with database.reading() as db:
             return set(db.scalars(select(PoolCluster.name)))
+    except DatabaseGone:
+        return set()  # before the first start, or removed: what runs is found all the same
     except PortalError as fault:
         done.faults.append(f"the clusters were taken from what runs, since {fault}")
         return set()

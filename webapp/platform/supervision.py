@@ -143,7 +143,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+        made = _UnixConnection(self._path)
+        self._connection: Any = (host, made)  # which `close` closes
+        return made
 
 
 def configuration(settings: Settings) -> str:

@@ -1,0 +1,118 @@
+"""`seatrial up`, `status`, `down` as somebody types them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.webapp.platform.conftest import Portal, until
+from webapp.accounts import services
+from webapp.database import Database
+from webapp.platform.programs import PROGRAMS
+from webapp.platform.supervision import Supervisor
+
+pytestmark = pytest.mark.portal
+
+
+def test_up_twice_status_and_down(portal: Portal) -> None:
+    up = portal.seatrial("up")
+    assert up.returncode == 0, up.stderr
+    assert f"The portal runs at {portal.settings.address}" in up.stdout
+    passwords = dict(re.findall(r"^ +(student|instructor) +(\S+)$", up.stdout, re.MULTILINE))
+    assert set(passwords) == {"student", "instructor"}
+    _passwords_hold(portal, passwords)
+    _only_the_owner_reads(portal.settings.data)
+    _no_secret_is_on_a_command_line(portal)
+
+    found = portal.status()
+    assert found["healthy"], found
+    assert [row["name"] for row in found["processes"]] == list(PROGRAMS)
+    assert {row["state"] for row in found["processes"]} == {"running"}
+    assert portal.answers()
+
+    again = portal.seatrial("up")
+    assert again.returncode == 0
+    assert f"runs already at {portal.settings.address}" in again.stdout
+    assert not any(word in again.stdout for word in passwords.values())
+    elsewhere = portal.seatrial("up", SEATRIAL_PORT="1")
+    assert f"runs already at {portal.settings.address}" in elsewhere.stdout
+    assert "`seatrial down` first" in elsewhere.stdout
+
+    down = portal.seatrial("down")
+    assert (down.returncode, down.stdout) == (0, "The portal is down.\n")
+    assert portal.left() == []
+    assert portal.seatrial("status").returncode == 1
+    assert portal.seatrial("down").stdout == "The portal was not running.\n"
+
+
+def _passwords_hold(portal: Portal, passwords: dict[str, str]) -> None:
+    database = Database(portal.settings.database_url)
+    with database.transaction() as db:
+        for name, password in passwords.items():
+            user = services.authenticate(db, name, password, "127.0.0.1")
+            assert user is not None and user.role.value == name
+    database.close()
+
+
+def _only_the_owner_reads(data: Path) -> None:
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    for path in (data / "secrets", data / "run", data / "logs"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    open_files = [str(path) for path in (data / "secrets").iterdir() if stat.S_IMODE(path.stat().st_mode) != 0o600]
+    assert open_files == []
+
+
+def _no_secret_is_on_a_command_line(portal: Portal) -> None:
+    secrets = [path.read_text().strip() for path in portal.settings.secrets.iterdir()]
+    assert len(secrets) >= 3
+    told = "\n".join([*portal.left(), (portal.settings.run / "supervisord.conf").read_text()])
+    told += "".join(log.read_text() for log in portal.settings.logs.iterdir())
+    assert not any(secret in told for secret in secrets)
+
+
+def test_a_port_in_use_is_one_sentence(portal: Portal) -> None:
+    with socket.create_server(("127.0.0.1", portal.settings.port)):
+        up = portal.seatrial("up")
+    assert up.returncode == 1
+    assert up.stderr.splitlines()[-1].startswith(f"seatrial: port {portal.settings.port} of 127.0.0.1 is in use")
+    assert "Traceback" not in up.stderr
+    assert portal.left() == []
+
+
+def test_what_does_not_come_up_is_told_with_its_log_and_ended(portal: Portal) -> None:
+    up = portal.seatrial("up", SEATRIAL_AUTHENTICATOR="nobody.wrote.this")
+    assert up.returncode == 1
+    assert "seatrial: hub ends again and again; the end of" in up.stderr
+    assert "'nobody.wrote.this' could not be imported" in up.stderr
+    assert "Traceback" not in up.stderr.partition("seatrial:")[0]
+    assert portal.left() == []
+
+
+def test_without_a_sandbox_nobody_else_is_let_in(portal: Portal, tmp_path: Path) -> None:
+    for name in ("node", "npm", "env"):  # all but bwrap
+        (tmp_path / name).symlink_to(Path("/usr/bin") / name)
+    up = portal.seatrial("up", PATH=str(tmp_path), SEATRIAL_HOST="0.0.0.0")
+    assert up.returncode == 1
+    assert "SEATRIAL_HOST is 0.0.0.0, and there is no working sandbox: bubblewrap is not on PATH" in up.stderr
+    up = portal.seatrial("up", PATH=str(tmp_path))
+    assert up.returncode == 0, up.stderr
+    assert "! There is no working sandbox: bubblewrap is not on PATH" in up.stdout
+
+
+def test_down_after_supervisord_was_killed(portal: Portal) -> None:
+    assert portal.seatrial("up").returncode == 0
+    pid = Supervisor(portal.settings).pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    # The kernel ends the others with it: nobody would start them again.
+    until("all have ended", lambda: portal.left() == [])
+    assert "is not running" in portal.seatrial("status").stdout
+    up = portal.seatrial("up")
+    assert up.returncode == 0, up.stderr
+    assert portal.answers()
