@@ -112,8 +112,10 @@ def report(passed: int, *, hostile: bool = False) -> dict[str, Any]:
         message = f"{task.title}: this is not as it should be yet."
         if hostile:
             message, why = "<script>alert(1)</script> \u202egnp", "<img src=x onerror=alert(2)>" + "\U0001f9ea" * 40
-        check = {"kind": "match", "outcome": outcome, "message": message, "why": None if done else why}
-        also = {"kind": "match", "outcome": "passed", "message": "The Service exists.", "why": None}
+        check = {"kind": "match", "outcome": outcome, "message": message, "hidden": False}
+        check["why"] = None if done else why
+        also = {"kind": "match", "outcome": "passed", "message": "The Service exists.", "hidden": False}
+        also["why"] = None
         score = task.points if done else (0.0 if outcome == "skipped" else task.points / 2)
         tasks.append(
             {
@@ -315,7 +317,8 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
         page = context.new_page()
         page.set_default_timeout(10_000)
         where = f"{shot.name} {size}"
-        page.on("console", lambda m, w=where: said.append(f"{w}: {m.type}: {m.text}") if m.type != "log" else None)
+        if not shot.name.startswith("error"):  # A browser tells of every page that is an error.
+            page.on("console", lambda m, w=where: said.append(f"{w}: {m.type}: {m.text}") if m.type != "log" else None)
         page.on("pageerror", lambda e, w=where: said.append(f"{w}: {e}"))
         play(page, shot)
         page.goto(f"{address}{PREFIX}{shot.path}")

@@ -249,13 +249,14 @@ async function ask(url, method) {
   return null;
 }
 
-/** The workspace's own cookie, which the websocket needs: any page of it hands it out by way of the Hub. */
+/**
+ * The workspace's own cookie, which the websocket needs: any page of it hands it out, by way of the Hub. Answers of its API
+ * would not, and a request that reads its answer would be asked for a token that scripts of other paths cannot have: so
+ * "no-cors", as for a picture.
+ */
 async function signIn() {
-  for (const path of ["api/status", ""]) {
-    const answer = await fetch(lab.dataset.server + path, { credentials: "same-origin" });
-    if (answer.ok && new URL(answer.url).pathname.startsWith(lab.dataset.server)) return true;
-  }
-  return false;
+  const answer = await fetch(`${lab.dataset.server}lab`, { mode: "no-cors", credentials: "same-origin" });
+  return answer.ok && new URL(answer.url).pathname.startsWith(lab.dataset.server);
 }
 
 function running() {
@@ -276,8 +277,8 @@ async function begin() {
   if (!running() || opening || shells.size) return;
   opening = (async () => {
     empty.firstElementChild.textContent = "Your terminal is being opened …";
-    const found = await ask(lab.dataset.terminals, "GET");
-    if (!found || !(await signIn())) return false;
+    const [found, signed] = await Promise.all([ask(lab.dataset.terminals, "GET"), signIn()]);
+    if (!found || !signed) return false;
     for (const name of (kept("names") || "").split(" ")) {
       if (name && name !== "-" && !found.terminals.includes(name)) forget(name);
     }
