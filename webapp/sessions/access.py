@@ -37,6 +37,8 @@ def stand(db: Session, session: LabSession) -> Stand:
 def stand_of(cluster: str) -> Stand:
     """As `stand`, by the cluster's name."""
     try:
-        return Stand(store.kubeconfig_file(cluster, "admin"), store.kubeconfig_file(cluster, "student"), STUDENT, cluster)
+        return Stand(
+            store.kubeconfig_file(cluster, "admin"), store.kubeconfig_file(cluster, "student"), STUDENT, cluster
+        )
     except ClusterError as fault:
         raise Refused(f"The cluster of this lab cannot be used: {fault}", 409) from fault
