@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.sessions import LAMP, World, lab_of
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
-from webapp.database import Database, upgrade
+from webapp.database import Database
 from webapp.sessions import labs
 from webapp.settings import Settings
 
@@ -25,9 +25,8 @@ def lamps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
+def world(settings: Settings, database: Database) -> Iterator[World]:
     """A pool of two, and room for four clusters."""
-    upgrade(settings)
     made = World(replace(settings, pool=2, clusters=4, idle_minutes=100_000))
     yield made
     made.database.close()
