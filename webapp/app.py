@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 from flask import Flask
 
 from webapp import settings as settings_module
 from webapp.accounts import hub, signin
+from webapp.accounts.views import blueprint as accounts
+from webapp.catalog.views import blueprint as catalog
 from webapp.database import Database
+from webapp.grading.views import blueprint as grading
+from webapp.live.views import blueprint as live
+from webapp.sessions.views import blueprint as sessions
 from webapp.settings import PREFIX, Settings
+from webapp.teaching.views import blueprint as teaching
 from webapp.web import context, csrf, errors, headers, health, templating
 
-SLICES = ("accounts", "catalog", "sessions", "grading", "live", "teaching")
+BLUEPRINTS = (health.blueprint, accounts, catalog, sessions, grading, live, teaching)
 
 
-def create_app(settings: Settings | None = None, slices: tuple[str, ...] = SLICES) -> Flask:
+def create_app(settings: Settings | None = None) -> Flask:
     """The application. It opens nothing yet: a database that is not there is told on the page that needs it.
 
     `gunicorn 'webapp.app:create_app()'` reads the settings from the environment.
@@ -30,9 +33,7 @@ def create_app(settings: Settings | None = None, slices: tuple[str, ...] = SLICE
     templating.install(app)
     signin.install(app)
     csrf.install(app)
-    hub.install(app, chosen)
-    app.register_blueprint(health.blueprint, url_prefix=PREFIX)
-    for name in slices:
-        if importlib.util.find_spec(f"webapp.{name}.views"):
-            app.register_blueprint(importlib.import_module(f"webapp.{name}.views").blueprint, url_prefix=PREFIX)
+    hub.install(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint, url_prefix=PREFIX)
     return app

@@ -31,8 +31,9 @@ class FakeHub:
         proved = base64.urlsafe_b64encode(digest).decode().rstrip("=") == challenge
         if not name or not proved or form.get("client_secret") != [self.secret]:
             return 400, {"error": "invalid_grant"}
-        self.tokens[f"token-of-{name}"] = name
-        return 200, {"access_token": f"token-of-{name}", "token_type": "Bearer"}
+        token = digest.hex()
+        self.tokens[token] = name
+        return 200, {"access_token": token, "token_type": "Bearer"}
 
     def user(self, authorization: str) -> tuple[int, dict[str, object]]:
         """Say whose the token is."""

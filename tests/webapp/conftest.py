@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from tests.webapp.postgres import execute, fresh, named, server
 from webapp.accounts import services, signin
 from webapp.accounts.models import BrowserSession, Role, User
-from webapp.app import SLICES, create_app
+from webapp.app import create_app
 from webapp.database import Database, migrate, upgrade
 from webapp.settings import PREFIX, Settings, from_environment
 
@@ -90,15 +90,9 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def slices() -> tuple[str, ...]:
-    """The slices whose pages the application has. A slice's tests may override it with fewer."""
-    return SLICES
-
-
-@pytest.fixture
-def app(settings: Settings, database: Database, slices: tuple[str, ...]) -> Iterator[Flask]:
+def app(settings: Settings, database: Database) -> Iterator[Flask]:
     """The portal's application."""
-    made = create_app(settings, slices)
+    made = create_app(settings)
     made.testing = True
     made.config["PROPAGATE_EXCEPTIONS"] = False
     yield made

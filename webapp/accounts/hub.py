@@ -17,7 +17,7 @@ from tornado.web import HTTPError
 from webapp.accounts import services, signin
 from webapp.accounts.models import User
 from webapp.errors import PortalError, Refused
-from webapp.settings import PREFIX, Settings
+from webapp.settings import PREFIX
 from webapp.web.context import settings, transaction
 
 CLIENT = "service-portal"
@@ -130,26 +130,23 @@ def _user(db: Any, name: str) -> User:
     return user
 
 
-def install(app: Flask, chosen: Settings) -> None:
-    """Keep one client of the Hub, made at the first sign-in: it draws the portal's secret where there is none yet."""
+def install(app: Flask) -> None:
+    """Keep one client of the Hub, made at the first sign-in."""
     app.extensions["seatrial.oauth"] = None
-    app.extensions["seatrial.oauth.settings"] = chosen
 
 
 def _oauth() -> HubOAuth:
     found: HubOAuth | None = current_app.extensions["seatrial.oauth"]
     if found is None:
-        chosen: Settings = current_app.extensions["seatrial.oauth.settings"]
-        found = HubOAuth(
-            api_token=chosen.key("portal"),
-            api_url=chosen.hub_url,
+        found = current_app.extensions["seatrial.oauth"] = HubOAuth(
+            api_token=settings().key("portal"),
+            api_url=settings().hub_url,
             base_url=f"{PREFIX}/",
             hub_prefix="/hub/",
             oauth_client_id=CLIENT,
             oauth_redirect_uri=CALLBACK,
             cache_max_age=0,
         )
-        current_app.extensions["seatrial.oauth"] = found
     return found
 
 

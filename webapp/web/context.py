@@ -8,7 +8,7 @@ from typing import cast
 from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
-from webapp.database import Database
+from webapp.database import Database, check
 from webapp.settings import Settings
 
 
@@ -16,6 +16,7 @@ def install(app: Flask, settings: Settings, database: Database) -> None:
     """Hang both on the application."""
     app.extensions["seatrial.settings"] = settings
     app.extensions["seatrial.database"] = database
+    app.extensions["seatrial.checked"] = False
 
 
 def settings() -> Settings:
@@ -30,9 +31,18 @@ def database() -> Database:
 
 def transaction() -> AbstractContextManager[Session]:
     """A unit of work that writes: `with transaction() as db`. Keep it short: on SQLite it is the only one."""
-    return database().transaction()
+    return _checked().transaction()
 
 
 def reading() -> AbstractContextManager[Session]:
     """A unit of work that only reads."""
-    return database().reading()
+    return _checked().reading()
+
+
+def _checked() -> Database:
+    """The database, once its tables were found to be this version's: nothing is read or written before."""
+    found = database()
+    if not current_app.extensions["seatrial.checked"]:
+        check(found)
+        current_app.extensions["seatrial.checked"] = True
+    return found

@@ -162,7 +162,7 @@ def test_who_is_disabled_or_unknown_is_refused(app: Flask, hub: FakeHub, databas
 
 
 def test_who_signs_in_elsewhere_comes_to_be_a_student(settings: Settings, hub: FakeHub, database: Database) -> None:
-    app = create_app(dataclasses.replace(settings, authenticator="github"), ("accounts",))
+    app = create_app(dataclasses.replace(settings, authenticator="github"))
     app.testing = True
     client = app.test_client()
     for _ in range(2):

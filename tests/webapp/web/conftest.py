@@ -1,6 +1,0 @@
-import pytest
-
-
-@pytest.fixture
-def slices() -> tuple[str, ...]:
-    return ("accounts",)
