@@ -44,6 +44,51 @@ for (const bar of lab.querySelectorAll("[role=tablist]")) {
   });
 }
 
+// ---- how much room each part has: by mouse, finger or arrow keys ----
+
+function room(split, percent) {
+  const [least, most] = [Number(split.ariaValueMin), Number(split.ariaValueMax)];
+  const value = Math.round(Math.min(most, Math.max(least, percent)));
+  lab.style.setProperty(split.dataset.split, `${value}%`);
+  split.setAttribute("aria-valuenow", String(value));
+  try {
+    localStorage.setItem(`seatrial.room${split.dataset.split}`, String(value));
+  } catch {
+    // A browser that keeps nothing begins with our choice again.
+  }
+}
+
+for (const split of lab.querySelectorAll(".split")) {
+  const upright = split.getAttribute("aria-orientation") === "vertical";
+  try {
+    const kept = Number(localStorage.getItem(`seatrial.room${split.dataset.split}`));
+    if (kept) room(split, kept);
+  } catch {
+    // As above.
+  }
+  split.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    split.setPointerCapture(event.pointerId);
+    lab.classList.add("sizing"); // A frame would take the pointer's events.
+    split.classList.add("held");
+  });
+  split.addEventListener("pointermove", (event) => {
+    if (!split.hasPointerCapture(event.pointerId)) return;
+    const box = split.parentElement.getBoundingClientRect();
+    room(split, upright ? ((event.clientX - box.left) / box.width) * 100 : ((event.clientY - box.top) / box.height) * 100);
+  });
+  split.addEventListener("lostpointercapture", () => {
+    lab.classList.remove("sizing");
+    split.classList.remove("held");
+  });
+  split.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -3, ArrowUp: -3, ArrowRight: 3, ArrowDown: 3, PageUp: -12, PageDown: 12, Home: -100, End: 100 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    room(split, Number(split.ariaValueNow) + step);
+  });
+}
+
 // ---- the text: a click on a command runs it ----
 
 for (const pre of lab.querySelectorAll(".code pre")) {
@@ -246,8 +291,15 @@ function jupyter() {
   if (pane.querySelector("iframe") || session()?.dataset.state !== "running") return;
   const frame = document.createElement("iframe");
   frame.title = "JupyterLab";
-  frame.src = `${lab.dataset.server}lab`;
-  pane.replaceChildren(frame);
+  frame.src = `${lab.dataset.server}lab/tree/labs/${lab.dataset.slug}/steps.ipynb`;
+  const bar = document.createElement("div");
+  bar.className = "pane-bar";
+  const link = document.createElement("a");
+  link.href = frame.src;
+  link.target = "_blank";
+  link.textContent = "Open in a window of its own";
+  bar.append(link);
+  pane.replaceChildren(bar, frame);
 }
 document.addEventListener("seatrial:shown", jupyter);
 document.addEventListener("seatrial:refreshed", jupyter);
