@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 MIB = 1024**2
 
@@ -41,3 +42,10 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+def recorded(document: Mapping[str, object]) -> Limits:
+    """The limits that a sandbox was started with, by the document of it; what that does not name is as usual."""
+    written = document.get("limits")
+    known = written if isinstance(written, dict) else {}
+    return Limits(**{each.name: known[each.name] for each in fields(Limits) if isinstance(known.get(each.name), int)})

@@ -21,7 +21,6 @@ from webapp.settings import Settings, from_environment
 from webapp.workspaces import places, watchdog
 from webapp.workspaces.hub_door import HubDoor
 from webapp.workspaces.inside.relay import Connect, Joint
-from webapp.workspaces.limits import LIMITS
 from webapp.workspaces.places import Place
 from webapp.workspaces.sandbox import FIRST_UID
 
@@ -149,7 +148,7 @@ class Relay:
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._told, str(path))
         path.chmod(0o600)
-        watch = watchdog.Watchdog(self._workspaces, LIMITS)
+        watch = watchdog.Watchdog(self._workspaces)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_often())

@@ -112,24 +112,25 @@ class Sandbox:
         shown = [Path("/usr"), *_prefixes(), INSIDE]
         return sorted({path for path in self.hidden if path.is_dir() and any(path.is_relative_to(s) for s in shown)})
 
-    def environment(self, hub: dict[str, str]) -> dict[str, str]:
-        """Every variable that there is inside. `hub` is what the Hub gives the student's own server."""
-        bins = ["/opt/seatrial/bin", f"{sys.prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"]
-        return {
-            **hub,
-            "PATH": ":".join(bins),
-            "HOME": HOME,
-            "USER": "student",
-            "LOGNAME": "student",
-            "SHELL": "/bin/bash",
-            "LANG": "C.UTF-8",
-            "TERM": "xterm-256color",
-            "TMPDIR": "/tmp",  # noqa: S108
-            "JUPYTER_CONFIG_PATH": "/etc/seatrial/jupyter",
-            "JUPYTER_RUNTIME_DIR": "/tmp/.jupyter",  # noqa: S108
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SEATRIAL_WORKSPACE": "1",
-        }
+
+def environment(hub: dict[str, str]) -> dict[str, str]:
+    """Every variable that there is inside. `hub` is what the Hub gives the student's own server."""
+    bins = ["/opt/seatrial/bin", f"{sys.prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"]
+    return {
+        **hub,
+        "PATH": ":".join(bins),
+        "HOME": HOME,
+        "USER": "student",
+        "LOGNAME": "student",
+        "SHELL": "/bin/bash",
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "TMPDIR": "/tmp",  # noqa: S108
+        "JUPYTER_CONFIG_PATH": "/etc/seatrial/jupyter",
+        "JUPYTER_RUNTIME_DIR": "/tmp/.jupyter",  # noqa: S108
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SEATRIAL_WORKSPACE": "1",
+    }
 
 
 def _prefixes() -> list[Path]:
@@ -149,10 +150,10 @@ def _parents() -> list[str]:
     return [part for path in sorted(above) for part in ("--perms", "0755", "--dir", str(path))]
 
 
-def first_process(listening: int) -> list[str]:
-    """The relay within, which starts the notebook server."""
+def first_process(listening: int, command: Sequence[str]) -> list[str]:
+    """The relay within, which starts `command`, the notebook server."""
     relay = [sys.executable, "-I", "-S", "/etc/seatrial/relay.py", str(listening), str(PORT)]
-    return [*relay, sys.executable, "-m", "jupyterhub.singleuser"]
+    return [*relay, *command]
 
 
 def write_etc(place: Place, uid: int) -> None:

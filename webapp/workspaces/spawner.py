@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +24,14 @@ from webapp.accounts.models import User
 from webapp.database.engine import Database
 from webapp.errors import PortalError
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import homes, places, processes, programs, sandbox, seccomp
+from webapp.workspaces import places, processes, sandbox, starting
 from webapp.workspaces.control import poke
 from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process
 
-LAUNCH = Path(__file__).resolve().parent / "launch.py"
+# The notebook server, as JupyterHub starts it.
+MODULE = "jupyterhub.singleuser"
 
 
 class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
@@ -98,14 +95,18 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     # What the Hub remembers of a sandbox.
 
     def get_state(self) -> dict[str, Any]:
-        """What tells the sandbox's first process from every other."""
-        return {**super().get_state(), "process": self.process.document() if self.process else None}
+        """What tells the sandbox's first process from every other, and whose it is."""
+        if self.process is None:
+            return dict(super().get_state())
+        return {**super().get_state(), "process": self.process.document(), "user_id": self.place.user_id}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Find it again after the Hub was started anew."""
         super().load_state(state)
         self.process = processes.recorded(state.get("process") or {})
         self.pid = self.process.pid if self.process else 0
+        if self.process is not None and "user_id" in state:
+            self._place = places.of(self.settings.workspaces, state["user_id"])
 
     def clear_state(self) -> None:
         """Nothing runs any more."""
@@ -128,78 +129,27 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
             "JUPYTERHUB_ROOT_DIR": sandbox.HOME,
             "JUPYTERHUB_DEFAULT_URL": "/lab",
         }
-        return self._sandbox(None).environment(hub)
-
-    def _sandbox(self, image: Path | None) -> sandbox.Sandbox:
-        own_uid = os.geteuid() == 0
-        uid = sandbox.FIRST_UID + self.place.user_id if own_uid else os.geteuid()
-        return sandbox.Sandbox(
-            self.place, self.limits, uid, image, programs.found(), programs.hidden(self.settings), own_uid
-        )
+        return sandbox.environment(hub)
 
     async def start(self) -> str:
         """Start the sandbox and wait until its server answers. Raises PortalError with what was said before."""
-        await self._end_leftover()
-        await asyncio.to_thread(self._launch)
-        await asyncio.to_thread(poke, self.settings.workspaces, self.place.user_id)
-        await self._answers()
-        return str(address(self.place.socket))
+        environment, place = self.get_env(), self.place
+        started = await asyncio.to_thread(
+            starting.start, self.settings, place, self.limits, environment, [sys.executable, "-m", MODULE]
+        )
+        self.process, self.pid, self._outer = started.process, started.process.pid, started.outer
+        await asyncio.to_thread(poke, self.settings.workspaces, place.user_id)
+        await self._answers(started.process)
+        return address(place.socket)
 
-    def _launch(self) -> None:
-        place = self.place
-        place.make()
-        place.fault.unlink(missing_ok=True)
-        base = self._sandbox(None)
-        image = homes.prepare(place, base.uid, self.limits.disk)
-        made = self._sandbox(image)
-        sandbox.write_etc(place, made.uid)
-        environment = self.get_env()
-        with _listening(place.socket) as listening, _seccomp() as filtering, place.log.open("wb") as log:
-            info, told = os.pipe()
-            inner = sandbox.first_process(listening.fileno())
-            arguments = made.arguments(info=told, seccomp=filtering, command=inner)
-            spec = {
-                "home": str(place.home), "image": str(image) if image else None, "uid": made.uid,
-                "resources": self.limits.resources(), "command": [programs.bubblewrap(), *arguments],
-            }  # fmt: skip
-            places.write(place.run / "launch.json", json.dumps(spec))
-            self._outer = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCH), str(place.run / "launch.json")],
-                env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                pass_fds=(told, filtering, listening.fileno()),
-            )  # fmt: skip
-            os.close(told)
-            with os.fdopen(info) as said:
-                self._record(said.read())
-
-    def _record(self, said: str) -> None:
-        """Keep the pid that bubblewrap told."""
-        try:
-            process = processes.named(json.loads(said)["child-pid"])
-        except (ValueError, KeyError):
-            process = None
-        if process is None:
-            raise self._no_start()
-        self.process, self.pid = process, process.pid
-        places.write(self.place.state, json.dumps(process.document() | {"disk": self.limits.disk}))
-
-    def _no_start(self) -> PortalError:
-        said = self.place.log.read_text(errors="replace").strip().splitlines()[-3:]
-        fault = PortalError(f"the workspace of {self.user.name} does not start: {' / '.join(said) or 'no reason told'}")
-        fault.jupyterhub_message = str(fault)  # type: ignore[attr-defined] # what the Hub tells whoever asked
-        return fault
-
-    async def _answers(self) -> None:
+    async def _answers(self, process: Process) -> None:
         """Ask the server once: the relay within holds the question until it can answer. A sandbox may end before."""
-        process = self.process
-        if process is None:
-            raise self._no_start()
         asking = asyncio.ensure_future(self._ask())
-        ending = asyncio.ensure_future(_ended(process))
+        ending = asyncio.ensure_future(starting.ended(process))
         try:
             await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done() or asking.exception() is not None:
-                raise self._no_start()
+                raise starting.fault(self.place)
         finally:
             asking.cancel()
             ending.cancel()
@@ -237,12 +187,6 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.place.socket.unlink(missing_ok=True)
         self.place.state.unlink(missing_ok=True)
 
-    async def _end_leftover(self) -> None:
-        """End a sandbox that a Hub started which was killed before it could write that down."""
-        left = processes.recorded(places.read_json(self.place.state))
-        if left is not None and left.signal(signal.SIGKILL):
-            await asyncio.wait_for(_ended(left), self.kill_timeout)
-
 
 def address(path: Path) -> str:
     """The URL of a Unix socket as the Hub and the proxy write it. They fold case: what has any is written as %XX."""
@@ -260,43 +204,3 @@ def _number(settings: Settings, name: str) -> int:
     if number is None:
         raise PortalError(f"the portal knows no user {name}; `seatrial user add` makes one")
     return number
-
-
-async def _ended(process: Process) -> None:
-    """Wait for a process of which we need not be the parent."""
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    try:
-        if process.alive():
-            loop.add_reader(descriptor, ended.set)
-            await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """A Unix socket at which only the platform's own user can ask; its listening end goes into the sandbox."""
-    if len(os.fsencode(path)) > places.LONGEST:
-        raise PortalError(f"{path} is too long for a socket; set SEATRIAL_DATA to a folder with a shorter path")
-    path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path))
-        path.chmod(0o600)
-        made.listen(128)
-        yield made
-
-
-@contextlib.contextmanager
-def _seccomp() -> Iterator[int]:
-    descriptor = os.memfd_create("seccomp")
-    try:
-        os.write(descriptor, seccomp.program())
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from webapp.workspaces import homes, places, processes
+from webapp.workspaces import homes, limits, places, processes
 from webapp.workspaces.limits import MIB, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process, Stat
@@ -32,10 +32,9 @@ log = logging.getLogger("relay")
 class Watchdog:
     """Looks at every running workspace again and again."""
 
-    def __init__(self, workspaces: Path, limits: Limits) -> None:
+    def __init__(self, workspaces: Path) -> None:
         """Look at the workspaces below this folder."""
         self._workspaces = workspaces
-        self._limits = limits
         self._disk: dict[Process, int] = {}
         self._disk_at = 0.0
 
@@ -51,35 +50,36 @@ class Watchdog:
 
     def look(self) -> None:
         """End each sandbox whose processes take too much memory together."""
-        running = list(self._running())
+        running = self._running()
         if not running:
             return
         every = processes.table()
-        for place, process in running:
+        for place, process, own in running:
             found = processes.below(process.pid, every)
             if len(found) > CROWD:
                 _yield(found)
-            taken = memory(found, every, self._limits.memory)
-            if taken > self._limits.memory:
-                most = self._limits.memory // MIB
+            taken = memory(found, every, own.memory)
+            if taken > own.memory:
+                most = own.memory // MIB
                 self._end(place, process, f"used {taken // MIB} MB of memory, of which it may have {most}")
 
     def measure_homes(self) -> None:
         """End each sandbox whose home, a folder, has grown too large."""
-        running = [(place, process) for place, process in self._running() if not place.image.exists()]
-        self._disk = {process: self._disk[process] for _, process in running if process in self._disk}
-        for place, process in running:
+        running = [each for each in self._running() if not each[0].image.exists()]
+        self._disk = {process: self._disk[process] for _, process, _ in running if process in self._disk}
+        for place, process, own in running:
             taken = homes.used(place.home)
-            most = max(self._limits.disk, self._disk.setdefault(process, taken) + GRACE)
+            most = max(own.disk, self._disk.setdefault(process, taken) + GRACE)
             if taken > most:
                 self._end(place, process, f"filled its home with {taken // MIB} MB, of which it may have {most // MIB}")
 
-    def _running(self) -> list[tuple[Place, Process]]:
+    def _running(self) -> list[tuple[Place, Process, Limits]]:
         found = []
         for place in places.every(self._workspaces):
-            process = processes.recorded(places.read_json(place.state))
+            document = places.read_json(place.state)
+            process = processes.recorded(document)
             if process is not None and process.alive():
-                found.append((place, process))
+                found.append((place, process, limits.recorded(document)))
         return found
 
     def _end(self, place: Place, process: Process, why: str) -> None:
