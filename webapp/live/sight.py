@@ -22,8 +22,8 @@ from webapp.live.watches import Watches
 
 # A change waits this long for those that come with it, in seconds.
 COALESCE = 0.03
-# Between two judgements lie at least so many seconds, and so many times what the last one took.
-BREATH, BREATHS = 0.1, 4.0
+# Between two judgements lie so many seconds, or so many times what the last one took, but not more than so many.
+BREATH, BREATHS, LONGEST_BREATH = 0.1, 3.0, 1.0
 # Calls, scripts and ended processes are looked at again after so many seconds, or so many times what the last look
 # took, and only when something changed: with checks of calls, of other things that no list shows, and without either.
 CALLS_EVERY, BESIDE_EVERY, ENDED_EVERY, BESIDE_TIMES = 0.5, 3.0, 5.0, 10.0
@@ -86,7 +86,9 @@ class Sight:
         Raises ClusterUnreachable where the cluster has not answered for a while.
         """
         now = time.monotonic()
-        until = [now + LONGEST_TURN, *([self._due] if self._due is not None else []), *self._beside.next_look(now)]
+        until = [now + LONGEST_TURN, *self._beside.next_look(now)]
+        if self._due is not None and self._ready:
+            until.append(self._due)
         changed = self.watches.turn(max(0.0, min(until) - now))
         now = time.monotonic()
         if self._beside.look(now, changed):
@@ -102,9 +104,12 @@ class Sight:
             if now - self._trouble_since > GIVE_UP:
                 raise ClusterUnreachable(self.watches.trouble)
             return self._news("tasks", {**(self._report or {"tasks": []}), "stale": True, "notice": SILENT})
-        if self._due is None or self._due > now or not self.watches.complete or not self._beside.seen:
-            return []
-        return self._look(now)
+        return self._look(now) if self._ready and self._due is not None and self._due <= now else []
+
+    @property
+    def _ready(self) -> bool:
+        """Whether there is enough to judge by. What is missing comes with news."""
+        return self.watches.trouble is None and self.watches.complete and self._beside.seen
 
     def _look(self, now: float) -> list[News]:
         lists = self.watches.lists
@@ -114,7 +119,7 @@ class Sight:
             *self._news("cluster", graph.draw(lists, self._namespace)),
         ]
         done = time.monotonic()
-        self._not_before = done + max(BREATH, BREATHS * (done - now))
+        self._not_before = done + min(max(BREATH, BREATHS * (done - now)), LONGEST_BREATH)
         self._due = None if again is None else max(done + again, self._not_before)
         return news
 

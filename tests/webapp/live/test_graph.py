@@ -181,7 +181,8 @@ JSON = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["name", "namespace", "uid", "ownerReferences", "controller", "labels", "replicas", "volumes", "rules",
-             "http", "paths", "conditions", "type", "status", "containerStatuses", "metrics", "resource", "ports", "endpoints"]
+             "http", "paths", "conditions", "type", "status", "containerStatuses", "metrics", "resource", "ports",
+             "endpoints"]
         ),
         inner,
         max_size=4,
