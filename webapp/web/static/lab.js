@@ -291,11 +291,13 @@ function jupyter() {
   if (pane.querySelector("iframe") || session()?.dataset.state !== "running") return;
   const frame = document.createElement("iframe");
   frame.title = "JupyterLab";
-  frame.src = `${lab.dataset.server}lab/tree/labs/${lab.dataset.slug}/steps.ipynb`;
+  const notebook = `tree/labs/${lab.dataset.slug}/steps.ipynb`;
+  // One document at a time, and laid out anew: what was stored in a window of another size does not fit a frame.
+  frame.src = `${lab.dataset.server}doc/workspaces/${lab.dataset.slug}/${notebook}?reset`;
   const bar = document.createElement("div");
   bar.className = "pane-bar";
   const link = document.createElement("a");
-  link.href = frame.src;
+  link.href = `${lab.dataset.server}lab/${notebook}`;
   link.target = "_blank";
   link.textContent = "Open in a window of its own";
   bar.append(link);
