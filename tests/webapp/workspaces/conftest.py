@@ -134,6 +134,12 @@ def until(true: Any, what: str, within: float = 60) -> None:
         select.select([], [], [], 0.05)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """One that many may ask at once."""
+
+    request_queue_size = 512
+
+
 class StandIn:
     """A server of the machine's loopback that remembers what it was asked."""
 
@@ -158,7 +164,7 @@ class StandIn:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self._thread.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webapp.workspaces.conftest import Inside
+from tests.webapp.workspaces.conftest import Inside, until
 from webapp.workspaces import processes
 
 pytestmark = pytest.mark.portal
@@ -159,5 +159,5 @@ def test_the_platform_sees_the_whole_sandbox(eve: Inside) -> None:
     """Also what a student hides: a process that left its parent and its session belongs to the sandbox still."""
     before = len(processes.below(eve.process.pid, processes.table()))
     eve.run("setsid setsid nohup sleep 600 > /dev/null 2>&1 & disown")
-    assert len(processes.below(eve.process.pid, processes.table())) == before + 1
+    until(lambda: len(processes.below(eve.process.pid, processes.table())) == before + 1, "it is seen")
     eve.run("kill $(pgrep -x sleep)")

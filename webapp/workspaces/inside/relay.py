@@ -33,7 +33,11 @@ Connect = Callable[[Callable[[], "Pipe"]], Awaitable[object]]
 
 
 class Pipe(asyncio.Protocol):
-    """One half of a joint between two connections: what it receives, the other half sends."""
+    """One half of a joint between two connections: what it receives, the other half sends.
+
+    Where one side has said its last, both end: nothing that passes here speaks on a connection that is half closed, and
+    one that is forgotten half closed would be held for ever.
+    """
 
     def __init__(self, other: Pipe | None = None, closed: Callable[[], None] | None = None) -> None:
         """`closed` is called once this half's connection has ended."""
@@ -50,14 +54,6 @@ class Pipe(asyncio.Protocol):
         """Pass it on."""
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
-
-    def eof_received(self) -> bool:
-        """Nothing more comes from here; the other direction may go on."""
-        if self.other is not None and self.other.transport is not None and self.other.transport.can_write_eof():
-            with contextlib.suppress(OSError, RuntimeError):
-                self.other.transport.write_eof()
-            return True
-        return False
 
     def pause_writing(self) -> None:
         """The other side reads slowly: so do we."""
