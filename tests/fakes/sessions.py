@@ -206,6 +206,7 @@ class World:
                 makers=2,
                 clock=self.clock,
                 start_lab=self.start_lab,
+                warm_up=lambda _: self.fuse("warm up"),
             )
         )
 

@@ -51,6 +51,7 @@ def submit(db: Session, session: LabSession) -> Submission:
     Raises Refused 409 where the session does not run.
     """
     # Held until the commit: the reconciler puts no cluster away that a submission was made for.
+    db.flush()
     db.refresh(session, with_for_update={"of": LabSession})
     if session.desired is not Desired.RUNNING or session.observed is not Observed.RUNNING:
         raise Refused("Your cluster does not run at the moment; start the lab, then submit.", 409)

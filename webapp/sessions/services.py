@@ -58,6 +58,7 @@ def _made(db: Session, user: User, slug: str) -> LabSession:
 
 def _locked(db: Session, session: LabSession) -> None:
     """Hold the row until the commit, and see it as it is now: the reconciler writes to it too."""
+    db.flush()  # What is not written yet would be read over.
     db.refresh(session, with_for_update={"of": LabSession})
 
 

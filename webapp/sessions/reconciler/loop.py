@@ -24,7 +24,7 @@ from webapp.sessions.reconciler.crew import Crew
 from webapp.sessions.reconciler.facts import Facts
 from webapp.sessions.reconciler.pause import Clock, Idleness, due
 from webapp.sessions.reconciler.plan import Move, move
-from webapp.sessions.reconciler.pool import Pool, claim, detach, family
+from webapp.sessions.reconciler.pool import Pool, claim, detach, family, warm_up
 from webapp.sessions.reconciler.ports import Submissions, Workspaces
 from webapp.sessions.reconciler.preparing import LOST, Preparing, Tools, fail, locked
 from webapp.settings import Settings
@@ -56,6 +56,7 @@ class Parts:
     """How many clusters are made at once."""
     clock: Clock = time.monotonic
     start_lab: Callable[[LoadedLab, Path, Path, str], object] = start
+    warm_up: Callable[[Path], None] = warm_up
 
 
 class Reconciler:
@@ -67,7 +68,15 @@ class Reconciler:
         self._database, self._crew = parts.database, parts.crew
         self.facts = Facts(parts.provider)
         prefix = family(f"{parts.settings.data}\0{parts.settings.database_url}")
-        self.pool = Pool(parts.database, parts.provider, self.facts, parts.crew, prefix=prefix, clock=parts.clock)
+        self.pool = Pool(
+            parts.database,
+            parts.provider,
+            self.facts,
+            parts.crew,
+            prefix=prefix,
+            clock=parts.clock,
+            warm_up=parts.warm_up,
+        )
         tools = Tools(parts.database, parts.provider, parts.workspaces, lambda: parts.settings.secret, parts.start_lab)
         self.preparing = Preparing(tools, self.facts, parts.crew.aside)
         self._idleness = Idleness(parts.settings.idle_minutes * 60.0, parts.clock)

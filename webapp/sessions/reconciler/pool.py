@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clusters.errors import ClusterError, TransientError
+from clusters.kubectl import kubectl
 from clusters.model import ClusterSpec, Provider
 from webapp.database import Database
 from webapp.sessions.access import STUDENT
@@ -20,6 +24,13 @@ from webapp.sessions.reconciler.facts import Facts
 from webapp.sessions.reconciler.pause import Clock, Rest
 
 LOG = logging.getLogger(__name__)
+
+
+def warm_up(admin: Path) -> None:
+    """Discovery and schemas of an API server, without changing anything. Raises ClusterError."""
+    note = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "warm-up", "namespace": "default"}}
+    for way in ((), ("--server-side",)):
+        kubectl(admin, "apply", "--dry-run=server", *way, "--filename=-", stdin=json.dumps(note))
 
 
 def family(portal: str) -> str:
@@ -58,10 +69,11 @@ class Pool:
         *,
         prefix: str,
         clock: Clock = time.monotonic,
+        warm_up: Callable[[Path], None] = warm_up,
     ) -> None:
         """`prefix` is what `family` gives."""
         self._database, self._provider, self._facts, self._crew = database, provider, facts, crew
-        self._prefix = prefix
+        self._prefix, self._warm_up = prefix, warm_up
         self.rest = Rest(clock=clock)
         self.fault: str | None = None
 
@@ -83,10 +95,18 @@ class Pool:
             self._turn(name, PoolState.MAKING, PoolState.REMOVING, self.fault)
             LOG.warning("cluster %s was not made: %s", name, fault)
             return
+        self._prime(name)
         self.fault = None
         self.rest.recover()
         self._facts.note(name, "running")
         self._turn(name, PoolState.MAKING, PoolState.READY)
+
+    def _prime(self, name: str) -> None:
+        """Ask for what the first lab will ask for: an API server computes its schemas when they are first wanted."""
+        try:
+            self._warm_up(self._provider.kubeconfig(name, "admin"))
+        except (ClusterError, OSError) as fault:
+            LOG.warning("cluster %s is not warmed up: %s", name, fault)
 
     def _turn(self, name: str, before: PoolState, after: PoolState, fault: str | None = None) -> None:
         change = update(PoolCluster).where(PoolCluster.name == name, PoolCluster.state == before)
