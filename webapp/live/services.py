@@ -17,8 +17,9 @@ from webapp.live.rows import Row, Rows
 from webapp.live.sight import Sight
 from webapp.sessions import labs
 
-# Streams at once: of one person (tabs that are not looked at let theirs go), and of all.
-MOST_EACH, MOST = 12, 400
+# Streams at once: of one person (tabs that are not looked at let theirs go), and of all. Each takes one of the threads
+# that the pages are served with (webapp.platform.serving has 256).
+MOST_EACH, MOST = 8, 160
 # Of so many sessions that nobody looks at any more it is remembered how their tasks stood; a few kilobytes each.
 REMEMBERED = 2000
 # A feed holds about twenty connections to its API server.
