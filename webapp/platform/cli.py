@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,11 @@ def _told() -> Iterator[None]:
             yield
     except (PortalError, ClusterError) as fault:
         click.echo(f"seatrial: {fault}", err=True)
+        sys.exit(FAILED)
+    except OSError as fault:
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the command `seatrial` tells of a full disk
+        click.echo(f"seatrial: {fault.filename or 'the portal'}: {fault.strerror or fault}", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         click.echo("seatrial: interrupted; what was being started is ended again", err=True)

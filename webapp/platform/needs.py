@@ -6,6 +6,7 @@ import functools
 import ipaddress
 import os
 import shutil
+from pathlib import Path
 
 from clusters import exec as processes
 from clusters.errors import ClusterError
@@ -43,7 +44,8 @@ def _sandbox() -> Finding:
 
 
 def _memory() -> Finding:
-    line = next(line for line in open("/proc/meminfo") if line.startswith("MemAvailable:"))  # noqa: SIM115, PTH123
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("MemAvailable:"))
     free = int(line.split()[1]) * 1024
     fine = free >= PLATFORM_MEMORY + CLUSTER
     mend = "seatrial cluster list  # and stop one that you do not use"

@@ -110,7 +110,7 @@ def up(settings: Settings, watch: Watch, made: Callable[[list[SignIn]], None]) -
     with locked(settings):
         supervisor = Supervisor(settings)
         if supervisor.pid() is not None:
-            return Started(_recorded(settings), True, _differs(settings))
+            return Started(_recorded(settings), True, (*_differs(settings), *_ill(settings)))
         needs.refuse_strangers(settings)
         left = remains.find(settings.data)
         if left.platform:
@@ -211,6 +211,11 @@ def _differs(settings: Settings) -> tuple[str, ...]:
     if running == settings.address:
         return ()
     return (f"You asked for {settings.address}: `seatrial down` first, then `up` moves it there.",)
+
+
+def _ill(settings: Settings) -> tuple[str, ...]:
+    found = status(settings)
+    return () if found.healthy else (f"But it is not well: {found.fault}. `seatrial status` says more.",)
 
 
 def _recorded(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """What runs for a data folder, as the kernel knows it: also what nobody watches any more.
 
 Every process that the portal starts has the folder in its environment (MARK), and so has all that those start. A
-sandbox hides its inside's environment: it is found by its command line, which names the folder of the workspaces.
+sandbox has an environment of its own: it is found by its command line, which names the folder of the workspaces, and by
+the record that its starter keeps of it.
 Processes of clusters are told apart: they are ended by their provider, who keeps their state.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from clusters import store
 from webapp.platform.supervision import MARK
+from webapp.workspaces import places, processes
 from webapp.workspaces.processes import Process, below, named, table
 
 PROC = Path("/proc")
@@ -37,7 +39,7 @@ def find(data: Path) -> Remains:
     """Everything that runs for a data folder, but for this process and those that it was started by."""
     every = table()
     spared = {os.getpid(), *_above(os.getpid(), {pid: seen.parent for pid, seen in every.items()})}
-    found = {pid for pid in every if _marked(pid, data)}
+    found = {pid for pid in every if _marked(pid, data)} | _sandboxes(data)
     for pid in tuple(found):
         found.update(below(pid, every))
     platform, clusters, names = [], [], set()
@@ -54,20 +56,20 @@ def find(data: Path) -> Remains:
     return Remains(tuple(platform), tuple(clusters), frozenset(names))
 
 
-def end(processes: Iterable[Process]) -> list[Process]:
+def end(found: Iterable[Process]) -> list[Process]:
     """End processes: SIGTERM, after GRACE seconds SIGKILL. Returns those that the kernel does not let go of."""
-    left = list(processes)
+    left = list(found)
     for number, within in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GONE_WITHIN)):
         left = [process for process in left if process.signal(number)]
         left = wait(left, within)
     return left
 
 
-def wait(processes: Iterable[Process], within: float) -> list[Process]:
+def wait(found: Iterable[Process], within: float) -> list[Process]:
     """Wait at most `within` seconds until they are gone. Returns those that are not."""
     deadline = time.monotonic() + within
     left = []
-    for process in processes:
+    for process in found:
         try:
             handle = os.pidfd_open(process.pid)
         except ProcessLookupError:
@@ -85,6 +87,12 @@ def wait(processes: Iterable[Process], within: float) -> list[Process]:
 def command_line(pid: int) -> list[str]:
     """The words of a process's command line, [] where it is gone."""
     return _words(pid, "cmdline")
+
+
+def _sandboxes(data: Path) -> set[int]:
+    """The first processes of sandboxes, as the workspaces' own records have them: bubblewrap itself may be gone."""
+    recorded = (processes.recorded(places.read_json(place.state)) for place in places.every(data / "workspaces"))
+    return {process.pid for process in recorded if process is not None and process.alive()}
 
 
 def _marked(pid: int, data: Path) -> bool:
