@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -30,7 +30,7 @@ class Settings:
 
     data: Path
     """The folder (0700) of everything that the portal keeps."""
-    database_url: str
+    database_url: str = field(repr=False)
     """SQLAlchemy's URL of the database. Default: SQLite, `portal.db` in the data folder."""
     host: str
     """The address that the public port listens at."""

@@ -100,6 +100,9 @@ class PortalAuthenticator(Authenticator):  # type: ignore[misc]
         except DatabaseFault as fault:
             self.log.warning("%s stays signed in: %s", name, fault)
             return True
+        if handler is not None and not hasattr(handler, "_token_authenticated"):
+            # JupyterHub 6.1 reads it without having set it where a cookie signed the user in, and logs a traceback.
+            handler._token_authenticated = False
         state = await user.get_auth_state() or {}
         return found is not None and found.active and state.get("stamp") == stamp(found)
 
