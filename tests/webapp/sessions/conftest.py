@@ -16,12 +16,18 @@ from webapp.sessions import labs
 from webapp.settings import Settings
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def lamps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every lab is the lamp, and clusters lie in the test's folder."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(labs, "folder", lambda _: LAMP)
     monkeypatch.setattr(labs, "load", lab_of)
+
+
+@pytest.fixture(autouse=True)
+def _lamps_but_on_a_real_cluster(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("cluster") is None:
+        request.getfixturevalue("lamps")
 
 
 @pytest.fixture
