@@ -20,6 +20,9 @@ preload_app = False
 # A browser that looks on live keeps one for as long as it looks; the others are for a class that clicks.
 threads = 256
 worker_connections = 2048
+# The proxy gets a connection for each request. One that is kept may be closed here just when the proxy sends the next
+# request on it: under load a page in forty was answered 503.
+keepalive = 0
 timeout = 60
 graceful_timeout = 3
 accesslog = None
