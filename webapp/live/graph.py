@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from grader.model import Object, ObjectList, Want
+from grader.reports.shown import plain
 from webapp.live import states
 
 # The kinds in the picture, and those that only say how others belong together.
@@ -96,7 +97,7 @@ class _Scene:
         self.objects = [item for kind in KINDS for item in self.by_kind[kind] if not _spent(item)]
         self.ids = {_id(item) for item in self.objects}
         self.named = {
-            (item["kind"], _about(item).get("namespace") or "", _about(item).get("name")): _id(item)
+            (str(item["kind"]), str(_about(item).get("namespace") or ""), str(_about(item).get("name"))): _id(item)
             for item in self.objects
         }
         self.pods: dict[str, list[Object]] = defaultdict(list)
@@ -105,7 +106,7 @@ class _Scene:
 
     def find(self, kind: str, namespace: str, name: object) -> str:
         """The id of an object by its name; "" where there is none."""
-        return self.named.get((kind, namespace, name), "")
+        return self.named.get((kind, namespace, str(name)), "")
 
 
 def _about(item: Object) -> Mapping[str, Any]:
@@ -138,10 +139,10 @@ def _node(item: Object, home: str) -> Node:
     return {
         "id": _id(item),
         "kind": str(item.get("kind")),
-        "name": str(about.get("name") or ""),
-        "namespace": "" if space == home else space,
+        "name": plain(str(about.get("name") or "")),
+        "namespace": "" if space == home else plain(space),
         "state": state,
-        "detail": detail,
+        "detail": plain(detail),
         "node": str(states.mapping(item.get("spec")).get("nodeName") or "") if item.get("kind") == "Pod" else "",
         "count": 1,
     }
@@ -149,7 +150,7 @@ def _node(item: Object, home: str) -> Node:
 
 def _machine(item: Object) -> Node:
     state, detail = states.of(item)
-    return {"name": str(_about(item).get("name") or ""), "state": state, "detail": detail}
+    return {"name": str(_about(item).get("name") or ""), "state": state, "detail": plain(detail)}
 
 
 def _edges(item: Object, scene: _Scene) -> Iterable[Edge]:

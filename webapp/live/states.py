@@ -135,14 +135,14 @@ def _autoscaler(spec: Mapping[str, Any], status: Mapping[str, Any]) -> State:
     words = [f"{now} replica{'' if now == 1 else 's'} ({least} to {most})"]
     if wanted and wanted != now:
         words.append(f"wants {wanted}")
-    current = {mapping(one.get("resource")).get("name"): one for one in maps(status.get("currentMetrics"))}
+    current = {str(mapping(one.get("resource")).get("name")): one for one in maps(status.get("currentMetrics"))}
     known = True
     for metric in maps(spec.get("metrics")):
         about = mapping(metric.get("resource"))
         target = mapping(about.get("target")).get("averageUtilization")
         if target is None:
             continue
-        used = mapping(mapping(mapping(current.get(about.get("name"))).get("resource")).get("current")).get(
+        used = mapping(mapping(mapping(current.get(str(about.get("name")))).get("resource")).get("current")).get(
             "averageUtilization"
         )
         known = known and used is not None

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.model import ObjectList
@@ -84,6 +84,11 @@ def test_what_is_the_platform_s_or_spent_is_not_drawn_and_what_lies_elsewhere_sa
         thing("Pod", "lost", namespace="default"),
     )
     assert [(n["name"], n["namespace"]) for n in drawn["nodes"]] == [("lost", "default")]
+
+
+def test_what_would_turn_the_direction_of_text_is_not_handed_on() -> None:
+    stuck = {"phase": "Failed", "reason": "\u202eevil\n\x1b[2J"}
+    assert picture(thing("Pod", "web", status=stuck))["nodes"][0]["detail"] == "\ufffdevil \ufffd[2J"
 
 
 def test_five_hundred_pods_are_one_node_with_a_count() -> None:
@@ -191,6 +196,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(VERSIONS)), JSON, JSON, JSON)
 def test_whatever_an_object_is_there_is_a_picture(kind: str, metadata: Any, spec: Any, status: Any) -> None:
     """A CRD's or a broken server's objects may be anything at all."""

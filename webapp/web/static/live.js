@@ -60,4 +60,5 @@ addEventListener("pagehide", close);
 addEventListener("pageshow", open);
 // The session's part of the page was fetched anew: perhaps it has begun.
 document.addEventListener("htmx:afterSettle", open);
+document.addEventListener("seatrial:refreshed", open);
 open();
