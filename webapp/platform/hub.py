@@ -42,6 +42,8 @@ def configure(c: Any, settings: Settings) -> None:
     settings.key("hub-cookies")
     hub.cleanup_servers = False  # workspaces outlive the Hub, which takes them up again
     hub.default_url = PORTAL
+    # A web server with HTTPS on this machine is not the client: failed sign-ins count for the address before it.
+    hub.trusted_downstream_ips = ["127.0.0.1", "::1"]
     hub.template_paths = [str(Path(__file__).parents[1] / "web" / "templates" / "hub")]
     hub.tornado_settings = {"headers": HEADERS}
     hub.log_level = "INFO"
