@@ -181,14 +181,24 @@ def test_a_cluster_that_vanished_is_replaced_and_the_student_is_told(world: Worl
     assert cluster not in world.clusters()
 
 
-def test_ready_clusters_that_died_are_nobodys(world: World, user: Users) -> None:
+def test_ready_clusters_that_are_gone_are_replaced(world: World, user: Users) -> None:
     world.settle()
     for name in world.clusters(PoolState.READY):
-        world.provider.die(name)
+        world.provider.vanish(name)
     world.settle()
     session = begin(world, user("ada"))
     world.settle()
     assert seen(world, session).observed is Observed.RUNNING
+
+
+def test_ready_clusters_come_back_after_the_portal_was_down(world: World) -> None:
+    world.settle()
+    ready = world.clusters(PoolState.READY)
+    for name in ready:
+        world.provider.stop(name)
+    world.begin()
+    world.settle()
+    assert world.clusters(PoolState.READY) == ready
 
 
 def test_a_lab_that_cannot_be_put_in_says_so_and_is_tried_again(world: World, user: Users) -> None:

@@ -101,6 +101,16 @@ class Pool:
         self._facts.note(name, "running")
         self._turn(name, PoolState.MAKING, PoolState.READY)
 
+    def _again(self, name: str) -> None:
+        try:
+            self._provider.start(name)
+        except ClusterError as fault:
+            self._facts.note(name, "broken")
+            self._turn(name, PoolState.MAKING, PoolState.REMOVING, str(fault))
+            raise
+        self._facts.note(name, "running")
+        self._turn(name, PoolState.MAKING, PoolState.READY)
+
     def _prime(self, name: str) -> None:
         """Ask for what the first lab will ask for: an API server computes its schemas when they are first wanted."""
         try:
@@ -125,6 +135,10 @@ class Pool:
                 # Nobody makes it any more. One that was whole before we were cut off is as good as any.
                 after = PoolState.READY if seen == "running" else PoolState.REMOVING
                 self._turn(cluster.name, PoolState.MAKING, after)
+            elif cluster.state is PoolState.READY and seen == "stopped":
+                # Stopped as a whole, by `seatrial down` or with the machine: back in a few seconds.
+                self._turn(cluster.name, PoolState.READY, PoolState.MAKING)
+                self._crew.start(("cluster", cluster.name), lambda name=cluster.name: self._again(name))  # type: ignore[misc]
             elif cluster.state is PoolState.READY and seen != "running":
                 self._turn(cluster.name, PoolState.READY, PoolState.REMOVING, f"it was {seen} before anybody had it")
             elif cluster.state in (PoolState.CLAIMED, PoolState.STOPPED) and cluster.session_id is None:
