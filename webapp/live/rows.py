@@ -35,7 +35,15 @@ class Row:
 
 GONE = Row(
     "",
-    {"desired": "removed", "observed": "removed", "place": 0, "fault": None, "generation": 0, "ready": False},
+    {
+        "desired": "removed",
+        "observed": "removed",
+        "place": 0,
+        "fault": None,
+        "generation": 0,
+        "ready": False,
+        "hand": False,
+    },
     None,
     0,
 )
@@ -68,6 +76,7 @@ def _row(db: Session, session: LabSession, in_queue: int) -> Row:
         "fault": session.fault,
         "generation": session.generation,
         "ready": ready,
+        "hand": session.hand_raised_at is not None,
     }
     return Row(session.lab, said, place, session.generation)
 

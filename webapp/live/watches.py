@@ -27,8 +27,8 @@ from grader.model import ClusterUnreachable, Object, ObjectList, Want
 from webapp.live.answers import Answer, Garbled
 
 # How long the server keeps a watch open, in seconds, more or less, so that not all end at once; and after how long a
-# silence it is taken for dead: bookmarks come every minute.
-LASTS, SILENCE = 240.0, 400.0
+# silence on all of them it is taken for dead: bookmarks come every minute.
+LASTS, SILENCE = 240.0, 150.0
 # Pauses before a server that does not answer is asked again: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
 # When a kind that the cluster does not have (a CRD may come), or that is refused, is asked for again.
@@ -138,8 +138,8 @@ class Watches:
         for one in ready:
             changed |= self._read(one)
         now = self._clock()
-        for one in self._streams:
-            if one.connection is not None and now - one.heard > SILENCE:
+        if now - max((one.heard for one in self._streams if one.connection is not None), default=now) > SILENCE:
+            for one in self._streams:
                 self._drop(one)
         if self._resume <= now and all(one.sound for one in self._streams):
             self.trouble, self._pause = None, 0.0

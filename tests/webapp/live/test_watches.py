@@ -118,6 +118,25 @@ def test_watches_that_end_at_once_are_opened_with_pauses(server: WatchServer, wa
     turn_until(watches, lambda: watches.trouble is None)
 
 
+def test_a_server_that_falls_silent_is_asked_anew(server: WatchServer, watch: Watch) -> None:
+    times = [0.0]
+    watches = watch(PODS, CONFIGS)
+    watches._clock = lambda: times[0]
+    turn_until(watches, lambda: len(server.watches) == 2 and all(one.sound for one in watches._streams))
+    times[0] += 100
+    server.put("v1", "Pod", "a", "shop")
+    turn_until(watches, lambda: names(watches) == ["a"])
+    # The one that spoke speaks for both.
+    times[0] += 100
+    watches.turn(0.0)
+    watches.turn(0.0)
+    assert len(server.begun) == 2
+    times[0] += 100
+    watches.turn(0.0)
+    turn_until(watches, lambda: len(server.begun) == 4)
+    assert watches.trouble is None
+
+
 def test_a_dead_server_is_told_and_its_lists_stay(server: WatchServer, watch: Watch) -> None:
     server.put("v1", "Pod", "a", "shop")
     watches = watch(PODS, CONFIGS)
