@@ -81,6 +81,7 @@ class Joint(Pipe):
         super().__init__(closed=closed)
         self._connect = connect
         self._joining: asyncio.Task[None] | None = None
+        self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Reach the other side."""
@@ -88,6 +89,15 @@ class Joint(Pipe):
         assert self.transport is not None  # noqa: S101 - set the line before
         self.transport.pause_reading()
         self._joining = asyncio.get_running_loop().create_task(self._join())
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes too early: Python before 3.11.4 begins to read in spite of the pause."""
+        if self.other is None:
+            self._early += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+        else:
+            super().data_received(data)
 
     def connection_lost(self, fault: Exception | None) -> None:
         """It may end before the other side is reached."""
@@ -108,6 +118,9 @@ class Joint(Pipe):
             if half.transport is not None:
                 half.transport.abort()
             return
+        if self._early:
+            super().data_received(self._early)
+            self._early = b""
         self.transport.resume_reading()
 
 
