@@ -144,10 +144,11 @@ function showTasks(report) {
     }
     before.set(task.id, task.outcome);
     item.dataset.outcome = task.outcome;
+    item.toggleAttribute("data-holding", Boolean(task.holding)); // true now, and has still to stay so
     const scored = task.outcome !== "error" && task.outcome !== "skipped";
     if (scored) earned += task.score;
     item.querySelector(".earned").textContent = scored ? String(Math.round(task.score * 100) / 100) : "–";
-    item.querySelector(".state-word").textContent = `(${WORDS[task.outcome] || ""})`;
+    item.querySelector(".state-word").textContent = `(${task.holding ? "true so far" : WORDS[task.outcome] || ""})`;
     item.querySelector(".checks").replaceChildren(...checks(task));
     const heading = document.getElementById(`text-${task.id}`);
     heading?.classList.toggle("passed", task.outcome === "passed");
