@@ -115,7 +115,11 @@ class HubApi:
         return self.server_ready(user_name)
 
     def _ask(self, method: str, path: str, body: Any = None, *, patience: float = PATIENCE) -> Answer:
-        return _request(method, f"{self._settings.hub_url}/{path}", self._settings.key("portal"), body, patience)
+        answer = _request(method, f"{self._settings.hub_url}/{path}", self._settings.key("portal"), body, patience)
+        if answer.status in (404, 503) and not isinstance(answer.body, dict):
+            # The proxy's own page: it stands, and does not know the way to the Hub yet.
+            raise PortalError("the Hub is being started; try again in some seconds")
+        return answer
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"token {self._settings.key('portal')}", "Accept": "text/event-stream"}

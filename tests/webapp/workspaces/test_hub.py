@@ -1,0 +1,274 @@
+"""JupyterLab in its sandbox behind a real Hub and proxy: started, used by terminals, kept through the Hub's death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clusters.errors import ClusterError
+from clusters.tools import cache, node
+from tests.webapp.workspaces.conftest import REPOSITORY, House, StandIn, deliver, demand_sandbox, until
+from webapp.errors import PortalError, Refused
+from webapp.settings import Settings, from_environment
+from webapp.workspaces import places, processes, terminals
+from webapp.workspaces.hub import HubApi
+
+pytestmark = pytest.mark.portal
+
+ADA: Any = SimpleNamespace(id=1, name="ada")
+EVE: Any = SimpleNamespace(id=2, name="eve")
+
+
+class Platform:
+    """Proxy, Hub and relay of a data folder."""
+
+    def __init__(self, settings: Settings, proxy: list[str]) -> None:
+        self.settings, self._proxy = settings, proxy
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.api = HubApi(settings)
+
+    def start(self, name: str) -> None:
+        run = self.settings.run
+        run.mkdir(mode=0o700, exist_ok=True)
+        command = {
+            "proxy": [
+                *self._proxy,
+                "--ip",
+                "127.0.0.1",
+                "--port",
+                str(self.settings.port),
+                "--api-socket",
+                "proxy.sock",
+            ],
+            "hub": [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("hub_config.py"))],
+            "relay": [sys.executable, "-m", "webapp.workspaces.relay"],
+        }[name]
+        (run / f"{name}.sock").unlink(missing_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SEATRIAL_DATA": str(self.settings.data),
+            "SEATRIAL_PORT": str(self.settings.port), "CONFIGPROXY_AUTH_TOKEN": self.settings.key("proxy"),
+            "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/cluster-setup", "A_SECRET_OF_THE_PLATFORM": "hidden",
+        }  # fmt: skip
+        with (self.settings.data / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(command, cwd=run, env=environment, stdout=log, stderr=log)
+
+    def hub_is_up(self) -> bool:
+        try:
+            self.api.server_ready("nobody")
+        except PortalError:
+            return False
+        return True
+
+    def kill(self, name: str) -> None:
+        self.running[name].send_signal(signal.SIGKILL)
+        self.running.pop(name).wait()
+
+    def close(self) -> None:
+        for place in places.every(self.settings.workspaces):
+            left = processes.recorded(places.read_json(place.state))
+            if left is not None:
+                left.signal(signal.SIGKILL)
+        for name in list(self.running):
+            self.kill(name)
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    demand_sandbox()
+    try:
+        proxy = node.command(cache.folder())
+    except ClusterError as missing:
+        if "portal" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = tmp_path_factory.mktemp("p")
+    made = Platform(from_environment({"SEATRIAL_DATA": str(data), "SEATRIAL_PORT": str(port)}), proxy)
+    try:
+        for name in ("proxy", "relay", "hub"):
+            made.start(name)
+        until(made.hub_is_up, "the Hub answers")
+        for user in (ADA, EVE):
+            made.api._ask("POST", f"users/{user.name}")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(platform: Platform) -> Iterator[StandIn]:
+    """Ada's lab and its API server."""
+    stand_in = StandIn("ada's cluster")
+    house = House(platform.settings, stand_in)
+    deliver(house, 1, stand_in.port, slug="first-pod")
+    yield stand_in
+    stand_in.close()
+
+
+@pytest.fixture(scope="module")
+def workspace(platform: Platform, cluster: StandIn) -> processes.Process:
+    platform.api.ensure_server("ada")
+    assert platform.api.server_ready("ada")
+    found = processes.recorded(places.read_json(places.of(platform.settings.workspaces, 1).state))
+    assert found is not None
+    return found
+
+
+def contents(platform: Platform, path: str) -> Any:
+    return platform.api.at_server("ada", "GET", f"api/contents/{path}").body
+
+
+def type_into(platform: Platform, name: str, words: str) -> None:
+    """Type a line into a terminal, as a browser does."""
+    import asyncio
+
+    import aiohttp
+
+    async def typing() -> None:
+        headers = {"Authorization": f"token {platform.api._token('ada')}"}
+        url = f"{platform.settings.address}/user/ada/terminals/websocket/{name}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as terminal:
+            await terminal.send_json(["stdin", f"{words}; echo 'd''one'\r"])
+            said = ""
+            while "done" not in said:
+                message = await terminal.receive(60)
+                told = json.loads(message.data)
+                said += told[1] if told[0] == "stdout" else ""
+
+    asyncio.run(typing())
+
+
+def test_a_terminal_opens_in_the_labs_folder_with_its_cluster(
+    platform: Platform, workspace: processes.Process, cluster: StandIn
+) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    assert name.startswith("first_pod_")
+    assert terminals.list(platform.settings, ADA, "first-pod") == [name]
+    assert terminals.list(platform.settings, ADA, "pod") == []
+    type_into(platform, name, "{ pwd; echo $KUBECONFIG; alias k; grep server: $KUBECONFIG; env; } > ~/seen")
+    seen = contents(platform, "seen")["content"].splitlines()
+    assert seen[:3] == [
+        "/home/student/labs/first-pod",
+        "/home/student/labs/first-pod/kubeconfig",
+        "alias k='kubectl'",
+    ]
+    assert seen[3].strip() == f"server: https://127.0.0.1:{cluster.port}"
+    assert not [line for line in seen if "hidden" in line or platform.settings.key("proxy") in line]
+    terminals.close(platform.settings, ADA, name)
+    terminals.close(platform.settings, ADA, name)
+    assert terminals.list(platform.settings, ADA, "first-pod") == []
+
+
+def test_names_that_are_no_terminals(platform: Platform, workspace: processes.Process) -> None:
+    for name in ("../../api/kernels", "a/b", "", "a" * 200, "ä", "a%2fb"):
+        with pytest.raises(Refused):
+            terminals.close(platform.settings, ADA, name)
+
+
+def test_a_workspace_that_does_not_run_has_no_terminals(platform: Platform) -> None:
+    assert terminals.list(platform.settings, EVE, "first-pod") == []
+    with pytest.raises(Refused, match="not running"):
+        terminals.open(platform.settings, EVE, "first-pod")
+
+
+def test_there_is_an_end_to_terminals(
+    platform: Platform, workspace: processes.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminals, "MOST", 1)
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    with pytest.raises(Refused, match="close one first"):
+        terminals.open(platform.settings, ADA, "first-pod")
+    terminals.close(platform.settings, ADA, name)
+
+
+def test_the_students_own_token_reaches_nobody_else(platform: Platform, workspace: processes.Process) -> None:
+    """With the token of the server's environment, straight to the Hub and past the relay's door."""
+    environment = Path(f"/proc/{workspace.pid}/environ").read_bytes().split(b"\0")
+    (token,) = [word.partition(b"=")[2].decode() for word in environment if word.startswith(b"JUPYTERHUB_API_TOKEN=")]
+
+    def status(method: str, path: str) -> int:
+        request = urllib.request.Request(f"{platform.settings.address}{path}", method=method)
+        request.add_header("Authorization", f"token {token}")
+        if method == "POST":
+            request.data = b"{}"
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as fault:
+            with fault:
+                return fault.code
+
+    assert status("GET", "/hub/api/user") == 200
+    for method, path in (
+        ("GET", "/hub/api/users"), ("GET", "/hub/api/users/eve"), ("POST", "/hub/api/users/eve/server"),
+        ("POST", "/hub/api/users/eve/tokens"), ("DELETE", "/hub/api/users/eve"), ("GET", "/hub/api/proxy"),
+        ("POST", "/hub/api/users/eve/activity"), ("POST", "/hub/api/shutdown"), ("GET", "/hub/api/services"),
+        ("POST", "/hub/api/users/ada/tokens"), ("POST", "/hub/api/users/new"), ("PATCH", "/hub/api/users/ada"),
+    ):  # fmt: skip
+        assert status(method, path) in (403, 404), path
+    assert status("GET", "/user/eve/api/terminals") in (403, 404, 424)
+
+
+def test_no_port_of_the_machine_leads_into_a_workspace(platform: Platform, workspace: processes.Process) -> None:
+    routes = platform.settings.data / "hub.log"
+    place = places.of(platform.settings.workspaces, 1)
+    assert "http+unix://" in routes.read_text()
+    assert place.socket.is_socket()
+    assert os.readlink(f"/proc/{workspace.pid}/ns/net") != os.readlink("/proc/self/ns/net")  # noqa: PTH115
+
+
+def test_a_killed_hub_takes_the_workspaces_up_again(platform: Platform, workspace: processes.Process) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    platform.kill("hub")
+    assert workspace.alive()
+    # The proxy leads there without the Hub, and the terminal goes on.
+    type_into(platform, name, "echo kept > ~/kept")
+    platform.start("hub")
+    until(platform.hub_is_up, "the Hub answers again")
+    until(lambda: platform.api.server_ready("ada"), "the workspace is taken up again")
+    assert workspace.alive()
+    assert terminals.list(platform.settings, ADA, "first-pod") == [name]
+    assert contents(platform, "kept")["content"] == "kept\n"
+
+
+def test_stopped_is_stopped_and_starts_again_with_its_home(platform: Platform, workspace: processes.Process) -> None:
+    platform.api.stop_server("ada")
+    until(lambda: not workspace.alive(), "the sandbox is gone")
+    until(lambda: not platform.api.server_ready("ada"), "the Hub knows")
+    platform.api.stop_server("ada")
+    place = places.of(platform.settings.workspaces, 1)
+    until(lambda: not place.state.exists(), "nothing is left of it")
+    platform.api.ensure_server("ada")
+    platform.api.ensure_server("ada")
+    assert contents(platform, "kept")["content"] == "kept\n"
+
+
+def test_a_user_whom_the_hub_does_not_know(platform: Platform) -> None:
+    assert not platform.api.server_ready("nobody")
+    with pytest.raises(PortalError, match="knows no user nobody"):
+        platform.api.ensure_server("nobody")
+
+
+def test_a_hub_that_does_not_answer_is_told() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings = from_environment(
+            {"SEATRIAL_DATA": "/nonexistent/seatrial", "SEATRIAL_PORT": str(free.getsockname()[1])}
+        )
+    api = HubApi(settings)
+    with pytest.raises(PortalError):
+        api.server_ready("ada")
