@@ -169,6 +169,23 @@ def test_a_cluster_that_died_is_started_again_with_its_state(world: World, user:
     assert world.labs_started.count(cluster) == 1
 
 
+def test_a_workspace_that_ended_comes_back_while_its_student_is_there(world: World, user: Users) -> None:
+    session = begin(world, user("ada"))
+    world.turn()
+    world.workspaces.opened.clear()
+    for _ in range(5):
+        world.turn()
+    assert world.workspaces.opened == {"ada"}
+    with world.database.transaction() as db:
+        row = db.get(LabSession, session)
+        assert row is not None
+        row.last_activity_at = row.last_activity_at.replace(year=2001)
+    world.workspaces.opened.clear()
+    for _ in range(5):
+        world.turn()
+    assert world.workspaces.opened == set(), "nobody is there"
+
+
 def test_a_cluster_that_vanished_is_replaced_and_the_student_is_told(world: World, user: Users) -> None:
     session = begin(world, user("ada"))
     world.settle()

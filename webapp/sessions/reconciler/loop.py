@@ -34,6 +34,9 @@ LOG = logging.getLogger(__name__)
 PERIOD = 2.0
 # How often a pass is written down at most, in seconds.
 STAMP = 1.0
+# How often a workspace is looked after whose student is there, in seconds, and how many are in one pass: each is a
+# question to the Hub. Somebody is there who was active so many seconds ago.
+CARE, CARED_AT_ONCE, THERE = 10.0, 4, 120.0
 # How many submissions are graded at once: it is work for this process's own processor.
 GRADED_AT_ONCE = 2
 RESET = "the lab was reset before this submission could be collected; it costs nothing, submit again"
@@ -82,6 +85,7 @@ class Reconciler:
         self._idleness = Idleness(parts.settings.idle_minutes * 60.0, parts.clock)
         self._look_at = self._stamp_at = float("-inf")
         self._opened: set[str] = set()
+        self._cared_at: dict[str, float] = {}
 
     def run_pass(self) -> None:
         """One pass. Raises DatabaseFault where the database does not do its part; the next pass carries on."""
@@ -106,6 +110,17 @@ class Reconciler:
                 raise
             except Exception:  # One session's bug is not the others' standstill.
                 LOG.exception("session %s", row.id)
+
+        self._care({row.user.name for row in rows if row.observed is Observed.RUNNING and _active(row)})
+
+    def _care(self, users: set[str]) -> None:
+        """Have the workspaces of those who are there run: one that has ended comes back without anybody asking."""
+        moment = self._parts.clock()
+        self._cared_at = {user: self._cared_at.get(user, moment) for user in users}
+        due_now = sorted((at, user) for user, at in self._cared_at.items() if moment - at >= CARE)
+        for _, user in due_now[:CARED_AT_ONCE]:
+            self._cared_at[user] = moment
+            self.preparing.doors.open(user)
 
     def _session(self, row: LabSession) -> None:
         if row.desired is Desired.RUNNING and self._idleness.idle(row.id, row.last_activity_at, now()):
@@ -250,3 +265,7 @@ class Reconciler:
                 row = Pass(process="reconciler")
                 db.add(row)
             row.at, row.detail = now(), {**detail, "fault": self.pool.fault}
+
+
+def _active(session: LabSession) -> bool:
+    return session.desired is Desired.RUNNING and abs((now() - session.last_activity_at).total_seconds()) < THERE
