@@ -276,6 +276,7 @@ def served(app: Flask) -> Iterator[str]:
     finally:
         server.shutdown()
         thread.join()
+        server.server_close()
 
 
 def play(page: Page, shot: Shot) -> None:
@@ -340,13 +341,9 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
     return said
 
 
-def main() -> int:
-    """Take the pictures; 1 if a console said anything."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("word", nargs="?", default="")
-    chosen = parser.parse_args()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
+def take(folder: Path, word: str = "", *, path: str = "/usr/bin/chromium") -> list[str]:
+    """Photograph the pages whose name contains a word, into a folder. Returns what was wrong with them."""
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
         settings: Settings = from_environment({"SEATRIAL_DATA": f"{data}/portal"})
         upgrade(settings)
@@ -354,14 +351,27 @@ def main() -> int:
         with database.transaction() as db:
             stage = Stage(db)
             cookies = {name: signin.begin(db, user) for name, user in stage.users.items()}
-            wanted = [shot for shot in shots(stage) if chosen.word in shot.name]
+            wanted = [shot for shot in shots(stage) if word in shot.name]
         said: list[str] = []
-        with served(create_app(settings)) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        app = create_app(settings)
+        with served(app) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
             for shot in wanted:
-                said += photograph(browser, address, shot, cookies[shot.user], chosen.folder)
+                said += photograph(browser, address, shot, cookies[shot.user], folder)
             browser.close()
+        app.extensions["seatrial.live"].close()
+        app.extensions["seatrial.database"].close()
         database.close()
+    return said
+
+
+def main() -> int:
+    """Take the pictures; 1 if anything was wrong."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("word", nargs="?", default="")
+    chosen = parser.parse_args()
+    said = take(chosen.folder, chosen.word)
     for line in said:
         print(line)
     return 1 if said else 0

@@ -378,7 +378,7 @@ def test_one_page_asks_the_database_a_few_times_only(student: Browser, hand_in: 
     from sqlalchemy.engine import Engine
 
     asked: list[str] = []
-    listen = lambda *args: asked.append(args[2])  # noqa: E731 - SQLAlchemy takes it off again by its identity
+    listen = lambda *args: asked.append(args[2]) if args[2].startswith("SELECT") else None  # noqa: E731
     event.listen(Engine, "before_cursor_execute", listen)
     try:
         counts = []
@@ -390,7 +390,7 @@ def test_one_page_asks_the_database_a_few_times_only(student: Browser, hand_in: 
             counts.append(len(asked))
     finally:
         event.remove(Engine, "before_cursor_execute", listen)
-    assert counts[0] == counts[1]
+    assert max(counts) <= 6, asked  # A connection asks one question more when it is made.
 
 
 def test_addresses_for_scripts_stand_in_the_page(sign_in: Callable[..., Browser]) -> None:

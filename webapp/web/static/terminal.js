@@ -99,7 +99,7 @@ class Shell {
         state("");
         flush();
       }
-    } else if (kind === "stdout") {
+    } else if (kind === "stdout" && typeof content === "string") {
       this.term.write(content);
     } else if (kind === "disconnect") {
       this.ended = true;
