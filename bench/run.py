@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import fleet
+import portal
+import portal_live
 import subjects
 from measure import Row, alternate, duration, seconds
 
@@ -281,6 +283,9 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "evaluating": ("Evaluating", evaluating),
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
+    "platform": ("Memory of the portal's own processes", portal.platform_memory),
+    "live": ("From kubectl to a green task", portal_live.live),
+    "kills": ("Killed at random, under load", portal.kills),
 }
 
 
