@@ -1,0 +1,368 @@
+"""The lab page in a real browser; the workspace and the stream of events are played."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, Route, WebSocketRoute, expect, sync_playwright
+
+from tests.e2e.portal.conftest import chromium
+from tests.webapp.conftest import Browser
+from tests.webapp.pages.gallery import report, served, take
+from webapp.accounts import signin
+from webapp.database import Database
+from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
+from webapp.settings import PREFIX
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def path() -> str:
+    """Chromium's path."""
+    found = chromium()
+    if found is None:
+        if "browser" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
+            pytest.fail("a browser is required here: there is no chromium on PATH")
+        pytest.skip("there is no chromium on PATH")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(path: str) -> Iterator[Chromium]:
+    """One Chromium for the module."""
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+class Workspace:
+    """A workspace whose terminals the test plays. `typed` is what came, by the terminal's name."""
+
+    def __init__(self) -> None:
+        self.names = ["services_0a1b2c"]
+        self.typed: dict[str, str] = {}
+        self.sockets: dict[str, WebSocketRoute] = {}
+        self.opened: list[str] = []
+        self.closed: list[str] = []
+        self.refusal = ""
+
+    def socket(self, socket: WebSocketRoute) -> None:
+        """A terminal is connected to: what stood on it comes first."""
+        name = socket.url.rpartition("/")[2]
+        self.opened.append(name)
+        self.sockets[name] = socket
+
+        def heard(message: str | bytes) -> None:
+            kind, *content = json.loads(message)
+            if kind == "stdin":
+                self.typed[name] = self.typed.get(name, "") + content[0]
+
+        socket.on_message(heard)
+        socket.send(json.dumps(["setup", {}]))
+        socket.send(json.dumps(["stdout", f"{name} \x1b[?2004h$ "]))
+
+    def api(self, route: Route) -> None:
+        """The portal's own answers about terminals."""
+        if self.refusal:
+            route.fulfill(status=409, json={"error": self.refusal})
+        elif route.request.method == "POST":
+            self.names.append(f"services_{len(self.names):06x}")
+            route.fulfill(status=201, json={"name": self.names[-1]})
+        elif route.request.method == "DELETE":
+            self.closed.append(route.request.url.rpartition("/")[2])
+            route.fulfill(status=204)
+        else:
+            route.fulfill(json={"terminals": self.names})
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    """One terminal is open."""
+    return Workspace()
+
+
+@pytest.fixture
+def open_lab(
+    app: Flask, browser: Chromium, student: Browser, database: Database, workspace: Workspace
+) -> Iterator[Callable[..., Page]]:
+    """The page of the lab Services, running: open_lab(width=390). Its console must stay silent."""
+    assert student.user is not None
+    with database.transaction() as db:
+        row = LabSession(user_id=student.user.id, lab="services", observed=Observed.RUNNING, observed_generation=1)
+        db.add(row)
+    cookie = student.client.get_cookie(signin.COOKIE, path=f"{PREFIX}/")
+    assert cookie is not None
+    said: list[str] = []
+    contexts = []
+    with served(app) as address:
+
+        def open_it(width: int = 1280, **more: Any) -> Page:
+            context = browser.new_context(viewport={"width": width, "height": 800}, **more)
+            contexts.append(context)
+            context.add_cookies([{"name": signin.COOKIE, "value": cookie.value, "url": address + PREFIX}])
+            page = context.new_page()
+            page.on("console", lambda m: said.append(m.text))
+            page.on("pageerror", lambda e: said.append(str(e)))
+            page.route_web_socket("**/terminals/websocket/**", workspace.socket)
+            page.route("**/user/**", lambda route: route.fulfill(body="<p>Jupyter</p>", content_type="text/html"))
+            page.route("**/labs/*/terminals**", workspace.api)
+            page.route("**/labs/*/terminals/**", workspace.api)
+            page.route(
+                "**/labs/*/events",
+                lambda route: route.fulfill(body="retry: 600000\n\n", content_type="text/event-stream"),
+            )
+            page.goto(f"{address}{PREFIX}/labs/services")
+            return page
+
+        yield open_it
+        for context in contexts:
+            context.close()
+        app.extensions["seatrial.live"].close()
+    assert said == []
+
+
+def rows(page: Page) -> Any:
+    """What the terminal in front shows."""
+    return page.locator(".screen.shown .xterm-rows")
+
+
+def tell(page: Page, name: str, detail: Any) -> None:
+    """As live.js does when the server has said something."""
+    page.evaluate(f"d => document.dispatchEvent(new CustomEvent('seatrial:{name}', {{detail: d}}))", detail)
+
+
+def test_a_click_on_a_command_runs_it(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.get_by_role("button", name="Run in the terminal: kubectl get deployments,services,pods").click()
+    expect(page.locator("button.run.done")).to_have_count(1)
+    assert workspace.typed == {"services_0a1b2c": "kubectl get deployments,services,pods --show-labels\r"}
+
+
+def test_a_command_that_was_asked_for_too_early_waits_for_its_terminal(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    workspace.names = []
+    page = open_lab()
+    page.locator("button.run").first.click()
+    expect(page.locator("button.run.done")).to_have_count(1)
+    assert list(workspace.typed.values()) == ["kubectl get deployments,services,pods --show-labels\r"]
+
+
+def test_commands_run_by_keyboard_alone(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.locator("button.run").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("button.run.done")).to_have_count(1)
+    assert workspace.typed["services_0a1b2c"].endswith("\r")
+
+
+def test_several_lines_go_in_as_one_paste(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    tell(page, "run", {"text": "cat <<A\nx\nA", "enter": True})
+    tell(page, "run", {"text": "", "enter": False})
+    workspace.sockets["services_0a1b2c"].send(json.dumps(["stdout", "it came"]))
+    expect(rows(page)).to_contain_text("it came")
+    assert workspace.typed["services_0a1b2c"] == "\x1b[200~cat <<A\rx\rA\x1b[201~\r"
+
+
+def test_a_lost_terminal_comes_back_with_what_stood_on_it(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    workspace.sockets["services_0a1b2c"].send(json.dumps(["stdout", "only before"]))
+    expect(rows(page)).to_contain_text("only before")
+    workspace.sockets["services_0a1b2c"].close()
+    expect(rows(page)).not_to_contain_text("only before")
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    assert workspace.opened == ["services_0a1b2c"] * 2
+
+
+def test_a_reload_finds_the_terminals_in_their_order(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.get_by_role("button", name="New terminal").click()
+    expect(rows(page)).to_contain_text("services_000001")
+    workspace.names.sort()
+    page.reload()
+    expect(rows(page)).to_contain_text("services_000001")
+    expect(page.get_by_role("button", name="Terminal 2", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+
+
+def test_a_shell_that_ends_is_told_and_another_can_be_had(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    workspace.sockets["services_0a1b2c"].send(json.dumps(["disconnect", 1]))
+    workspace.sockets["services_0a1b2c"].close()
+    expect(page.locator("#terminal-said")).to_have_text("The shell has ended.")
+    page.get_by_role("button", name="New terminal").click()
+    expect(rows(page)).to_contain_text("services_000001")
+
+
+def test_a_terminal_is_closed(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.get_by_role("button", name="Close terminal 1").click()
+    expect(page.get_by_text("No terminal is open.")).to_be_visible()
+    assert workspace.closed == ["services_0a1b2c"]
+
+
+def test_a_socket_that_talks_nonsense_breaks_nothing(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    for nonsense in ("", "{", "null", "[]", '["stdout"]', '["other", 1]', "\x00"):
+        workspace.sockets["services_0a1b2c"].send(nonsense)
+    workspace.sockets["services_0a1b2c"].send(json.dumps(["stdout", "still here"]))
+    expect(rows(page)).to_contain_text("still here")
+
+
+def test_f6_leaves_the_terminal(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    page.keyboard.press("Tab")
+    expect(page.locator(".xterm-helper-textarea")).to_be_focused()
+    page.keyboard.press("F6")
+    expect(page.get_by_role("button", name="Terminal 1", exact=True)).to_be_focused()
+
+
+def test_tabs_by_arrow_keys(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    page.get_by_role("tab", name="Terminal").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="JupyterLab")).to_be_focused()
+    expect(page.locator("#pane-jupyter iframe")).to_be_visible()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="Cluster")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Terminal")).to_be_focused()
+    expect(page.locator("#pane-terminal")).to_be_visible()
+
+
+def test_room_by_arrow_keys_is_kept(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    split = page.get_by_role("separator", name="Width of the text")
+    before = page.locator("#lab-text").bounding_box()
+    split.focus()
+    page.keyboard.press("PageUp")
+    expect(split).to_have_attribute("aria-valuenow", "30")
+    page.reload()
+    expect(split).to_have_attribute("aria-valuenow", "30")
+    after = page.locator("#lab-text").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["width"] < before["width"]
+
+
+def test_a_narrow_window_shows_one_part_at_a_time(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab(390)
+    parts = {"Text": "#lab-text", "Terminal": "#pane-terminal", "Cluster": "#pane-cluster", "Tasks": "#lab-tasks"}
+    for name, part in parts.items():
+        page.get_by_role("tab", name=name).click()
+        for other in parts.values():
+            expect(page.locator(other)).to_be_visible(visible=other == part)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("tab", name="Text").click()
+    page.locator("button.run").first.click()
+    expect(page.locator("#pane-terminal")).to_be_visible()
+    expect(page.locator("button.run.done")).to_have_count(1)
+    assert workspace.typed
+
+
+def test_tasks_turn_green_and_red_again_and_say_so(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    task = page.locator("#task-cluster-ip")
+    tell(page, "tasks", report(0))
+    expect(task).to_have_attribute("data-outcome", "failed")
+    expect(task.locator(".why")).to_contain_text("no Pod carries that label")
+    tell(page, "tasks", report(1))
+    expect(task).to_have_attribute("data-outcome", "passed")
+    expect(page.locator("#tasks-said")).to_have_text("Done: Give the web Pods one address.")
+    expect(page.locator("#text-cluster-ip")).to_have_class("task-heading passed")
+    tell(page, "tasks", report(0))
+    expect(page.locator("#tasks-said")).to_have_text("No longer done: Give the web Pods one address.")
+    tell(page, "tasks", {"tasks": [], "notice": "The cluster does not answer."})
+    expect(page.locator("#tasks-notice")).to_be_visible()
+    expect(task).to_have_attribute("data-outcome", "failed")
+
+
+def test_a_hostile_report_is_text(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    tell(page, "tasks", report(0, hostile=True))
+    expect(page.locator("#task-cluster-ip .checks")).to_contain_text("<script>alert(1)</script> \ufffdgnp")
+    assert page.locator("#lab-tasks script, #lab-tasks img").count() == 0
+
+
+def test_a_hint_is_asked_for_without_losing_the_tasks(open_lab: Callable[..., Page], database: Database) -> None:
+    page = open_lab()
+    tell(page, "tasks", report(0))
+    page.get_by_role("button", name="Ask for a hint").first.click()
+    expect(page.locator("#task-cluster-ip .hint.told")).to_contain_text("Hint:")
+    expect(page.locator("#task-cluster-ip")).to_have_attribute("data-outcome", "failed")
+    expect(rows(page)).to_contain_text("$")
+    with database.reading() as db:
+        assert db.query(HintTaken).count() == 1
+
+
+def test_reset_asks_first(open_lab: Callable[..., Page], database: Database) -> None:
+    page = open_lab()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Keep it as it is").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.keyboard.press("Escape")
+    with database.reading() as db:
+        assert db.query(LabSession).one().generation == 1
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Reset the lab").click()
+    expect(page.locator("#session")).to_contain_text("fresh cluster")
+    with database.reading() as db:
+        assert db.query(LabSession).one().generation == 2
+
+
+def test_what_happens_elsewhere_shows_without_a_reload(open_lab: Callable[..., Page], database: Database) -> None:
+    page = open_lab()
+    expect(page.locator("#session")).to_contain_text("is running")
+    with database.transaction() as db:
+        row = db.query(LabSession).one()
+        row.desired, row.observed = Desired.STOPPED, Observed.STOPPED
+    tell(page, "session", {})
+    expect(page.locator("#session")).to_contain_text("sleeps")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+
+
+def test_the_theme_is_kept(open_lab: Callable[..., Page]) -> None:
+    page = open_lab(color_scheme="light")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Dark colours").click()
+    assert page.evaluate(ground) == "rgb(18, 24, 31)"
+    page.reload()
+    assert page.evaluate(ground) == "rgb(18, 24, 31)"
+    page.get_by_role("button", name="Light colours").click()
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+def test_reading_and_starting_need_no_script(open_lab: Callable[..., Page], database: Database) -> None:
+    page = open_lab(java_script_enabled=False)
+    expect(page.get_by_text("need JavaScript")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("being put to sleep")).to_be_visible()
+    with database.reading() as db:
+        assert db.query(LabSession).one().desired is Desired.STOPPED
+
+
+@pytest.mark.parametrize("word", ["catalogue", "lab-running", "submission", "results"])
+def test_no_page_complains_or_sticks_out(path: str, word: str, tmp_path: Any) -> None:
+    assert take(tmp_path, word, path=path) == []
