@@ -12,6 +12,7 @@ from pathlib import Path
 from clusters import registry
 from clusters.exec import CommandError, run
 from clusters.kubectl import kubectl
+from clusters.kwok.config import MANIFESTS
 from clusters.model import ClusterSpec
 from clusters.tools import program
 
@@ -27,8 +28,10 @@ spec:
     spec: {containers: [{name: web, image: "nginx:1.27"}]}
 """
 PLAIN_CONFIG = (
-    "{kind: KwokctlConfiguration, apiVersion: config.kwok.x-k8s.io/v1alpha1, options: {bindAddress: 127.0.0.1}}\n"
+    "{kind: KwokctlConfiguration, apiVersion: config.kwok.x-k8s.io/v1alpha1, options: {bindAddress: 127.0.0.1%s}}\n"
 )
+# Without its manifests, which kwokctl would download, metrics-server runs all the same.
+WITH_METRICS = f", enable: [metrics-server], metricsServerManifests: [{MANIFESTS / 'metrics-server'}]"
 
 
 def until(what: str, holds: Callable[[], bool], *, limit: float = 60.0) -> None:
@@ -74,12 +77,13 @@ def forget_ours(name: str) -> None:
 class Plain:
     """Clusters of plain kwokctl in one work folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` becomes kwokctl's work folder."""
+    def __init__(self, folder: Path, *, metrics: bool = False) -> None:
+        """`folder` becomes kwokctl's work folder. With `metrics` metrics-server runs too, as it does in ours."""
         self.folder = folder
+        self.metrics = ("--metrics-server-binary", str(program("metrics-server"))) if metrics else ()
         self.env = {"KWOK_WORKDIR": str(folder)}
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kwok.yaml").write_text(PLAIN_CONFIG)
+        (folder / "kwok.yaml").write_text(PLAIN_CONFIG % (WITH_METRICS if metrics else ""))
 
     def _kwokctl(self, *args: str) -> None:
         run([program("kwokctl"), *args], timeout=180, env=self.env)
@@ -98,7 +102,7 @@ class Plain:
         secured = ("--secure-port", "--kube-authorization", "--kube-admission")
         files = ("--kubeconfig", str(kubeconfig), "-c", str(self.folder / "kwok.yaml"))
         create = ("create", "cluster", "--name", name, "--runtime", "binary", "--wait", "60s")
-        self._kwokctl(*create, *programs, *secured, *files)
+        self._kwokctl(*create, *programs, *self.metrics, *secured, *files)
         self._kwokctl("scale", "node", "--replicas", str(nodes), "--name", name)
         return kubeconfig
 

@@ -17,7 +17,7 @@ from grader.lint.structure import Keys
 
 # What the platform, or Kubernetes itself, has in every cluster.
 _PROVIDED = {
-    "StorageClass": {"standard", ""},
+    "StorageClass": {"standard", "standard-wait", ""},
     "ServiceAccount": {"default"},
     "ConfigMap": {"kube-root-ca.crt"},
     "PriorityClass": {"system-cluster-critical", "system-node-critical"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from clusters.model import PLATFORM_NAMESPACE
 
 MANIFESTS = Path(__file__).parent / "manifests"
 RIGHTS = Path(__file__).parent.parent / "identity" / "manifests"
+METRICS = "v1beta1.metrics.k8s.io"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 # How often a condition is looked at, in seconds.
 INTERVAL = 0.1
@@ -75,6 +77,27 @@ def usable(layout: Layout, server: str, stop: threading.Event) -> None:
     finally:
         platform.close()
         student.close()
+
+
+def route_metrics(layout: Layout, server: str, port: int) -> None:
+    """Let the API server find this cluster's metrics-server, where it restored the snapshot of another one."""
+    platform = Api(server, layout.pki, "admin")
+    path = f"{COLLECTIONS['APIService']}/{METRICS}"
+
+    def routed() -> bool:
+        status, text = platform.ask("GET", path)
+        if status != 200:
+            return False
+        thing = json.loads(text)
+        if thing["spec"]["service"].get("port") == port:
+            return True
+        thing["spec"]["service"]["port"] = port
+        return platform.ask("PUT", path, thing)[0] == 200
+
+    try:
+        _until("the metrics are routed", routed, threading.Event())
+    finally:
+        platform.close()
 
 
 def release_nodes(layout: Layout, server: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from clusters.exec import CommandError, run
 from clusters.kwok import begin, ports, processes
 from clusters.kwok.config import COMPONENTS
-from clusters.kwok.failure import PortTaken, explain, refused
+from clusters.kwok.failure import PortTaken, disk_full_told, explain, refused
 from clusters.kwok.layout import Layout
 from clusters.tools import program
 
@@ -34,13 +34,15 @@ REVIVALS = 5
 def create(layout: Layout, server: str, nodes: int, metrics_port: int) -> None:
     """Make the cluster that the layout's configuration describes. Raises ClusterError, PortTaken among them."""
     command: list[str | Path] = ["create", "cluster", "--config", layout.config, "--kubeconfig", ""]
-    _boot(layout, server, command, lambda stop: begin.begin(layout, server, nodes, metrics_port, stop))
+    with disk_full_told(layout):
+        _boot(layout, server, command, lambda stop: begin.begin(layout, server, nodes, metrics_port, stop))
 
 
 def start(layout: Layout, server: str) -> None:
     """Start what does not run of a cluster that was made before. Raises ClusterError, PortTaken among them."""
-    processes.correct_pid_files(layout)
-    _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout, server, stop))
+    with disk_full_told(layout):
+        processes.correct_pid_files(layout)
+        _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout, server, stop))
 
 
 def _boot(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import shutil
+from collections.abc import Iterator
 
 from clusters.errors import ClusterError, PermanentError, TransientError
 from clusters.exec import CommandError
@@ -10,12 +14,27 @@ from clusters.kwok.layout import Layout
 
 # What every program says of a full disk.
 FULL = "no space left on device"
+# A disk with less left is full, in bytes: its log is then no witness, as it could not be written either.
+LEAST_FREE = 1 << 20
 # How much of a log's end is read, in bytes.
 TAIL = 8192
 
 
 class PortTaken(TransientError):
     """Another process has taken a port since it was chosen."""
+
+
+@contextlib.contextmanager
+def disk_full_told(layout: Layout) -> Iterator[None]:
+    """Raises PermanentError where a file of ours meets a full disk, as the programs do with theirs."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise PermanentError(
+            f"cluster {layout.name} cannot run: the disk below {layout.folder} is full; free some and try again"
+        ) from fault
 
 
 def refused(layout: Layout, fault: CommandError) -> ClusterError:
@@ -37,13 +56,20 @@ def explain(layout: Layout, component: str) -> ClusterError:
             f"a port of cluster {layout.name} ({component}) is taken by another process; end that one, or make the "
             "cluster anew"
         )
-    if FULL in tail:
+    if FULL in tail or _is_full(layout):
         return PermanentError(
             f"{component} of cluster {layout.name} ended: the disk below {layout.folder} is full; "
             "free some and try again"
         )
     last = _message(tail) or "it printed nothing"
     return PermanentError(f"{component} of cluster {layout.name} ended: {last} (more in {layout.log(component)})")
+
+
+def _is_full(layout: Layout) -> bool:
+    try:
+        return shutil.disk_usage(layout.folder).free < LEAST_FREE
+    except OSError:
+        return False
 
 
 def _tail(layout: Layout, component: str) -> str:

@@ -59,7 +59,7 @@ def check(layout: Layout, components: Collection[str]) -> None:
     """Raises PortTaken where somebody else listens at a port of these components, none of which runs."""
     # A killed component is no longer seen before its port is free.
     deadline = time.monotonic() + FREE_WITHIN
-    for option, port in _of_cluster(layout).items():
+    for option, port in of_cluster(layout).items():
         while (taken := PORTS[option] in components and not _free(port)) and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY)
         if taken:
@@ -71,10 +71,10 @@ def check(layout: Layout, components: Collection[str]) -> None:
 
 def _of_clusters() -> set[int]:
     """The ports of every KWOK cluster of this user."""
-    return {port for name in store.names() for port in _of_cluster(Layout.of(name)).values()}
+    return {port for name in store.names() for port in of_cluster(Layout.of(name)).values()}
 
 
-def _of_cluster(layout: Layout) -> dict[str, int]:
+def of_cluster(layout: Layout) -> dict[str, int]:
     """The ports of a cluster by kwokctl's names; none of one that is not KWOK's, or is being made or removed."""
     try:
         options = json.loads(layout.config.read_text().split("\n---\n", 1)[0])["options"]

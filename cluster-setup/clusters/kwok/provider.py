@@ -8,12 +8,11 @@ from pathlib import Path
 from clusters import store
 from clusters.errors import PermanentError
 from clusters.identity import names
-from clusters.kwok import boot, processes, state
+from clusters.kwok import begin, boot, ports, processes, state
 from clusters.kwok.config import COMPONENTS, LOOPBACK, PORTS, kwokctl_configuration
 from clusters.kwok.failure import PortTaken
 from clusters.kwok.identities import write_identities
 from clusters.kwok.layout import Layout
-from clusters.kwok.ports import choose
 from clusters.kwok.stages import stages
 from clusters.model import Cluster, ClusterSpec, Identity, State
 
@@ -51,16 +50,16 @@ class KwokProvider:
 
     def _make(self, spec: ClusterSpec) -> Cluster:
         layout = Layout.of(spec.name)
-        ports = choose(PORTS)
-        server = f"https://{LOOPBACK}:{ports['kubeApiserverPort']}"
+        chosen = ports.choose(PORTS)
+        server = f"https://{LOOPBACK}:{chosen['kubeApiserverPort']}"
         store.make(spec.name)
         store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
-        components = {PORTS[option]: f"{LOOPBACK}:{port}" for option, port in ports.items()}
+        components = {PORTS[option]: f"{LOOPBACK}:{port}" for option, port in chosen.items()}
         del components["kube-apiserver"]
         write_identities(layout, server, spec.student, self.name, self.capabilities, components=components)
-        config = kwokctl_configuration(layout, ports)
+        config = kwokctl_configuration(layout, chosen)
         store.write(layout.config, json.dumps(config) + "\n---\n" + stages())
-        boot.create(layout, server, spec.nodes, ports["metricsServerPort"])
+        boot.create(layout, server, spec.nodes, chosen["metricsServerPort"])
         return self._seen(store.hand_over(spec.name))
 
     def _clean_up(self, name: str, *, keep: bool) -> None:
@@ -130,6 +129,7 @@ class KwokProvider:
             state.exchange(layout)
             try:
                 boot.start(layout, record.server)
+                begin.route_metrics(layout, record.server, ports.of_cluster(layout)["metricsServerPort"])
             except BaseException:
                 processes.end(layout)
                 state.undo(layout)

@@ -22,7 +22,7 @@ from clusters import store
 from clusters.errors import PermanentError
 from clusters.exec import CommandError
 from clusters.kubectl import kubectl
-from clusters.kwok import KwokProvider, processes, provider
+from clusters.kwok import KwokProvider, ports, processes, provider
 from clusters.kwok.config import COMPONENTS, PORTS
 from clusters.kwok.failure import PortTaken
 from clusters.kwok.layout import Layout
@@ -34,6 +34,7 @@ from tests.conftest import demand_programs
 pytestmark = pytest.mark.cluster
 
 LOOPBACK = ("127.", "::1")
+METRICS = "/apis/metrics.k8s.io/v1beta1/nodes"
 
 
 @pytest.fixture
@@ -286,13 +287,13 @@ def test_a_port_that_is_taken_after_it_was_chosen_is_replaced(
         chosen: list[dict[str, int]] = []
 
         def unlucky(wanted: tuple[str, ...]) -> dict[str, int]:
-            ports = choose(wanted)
+            drawn = choose(wanted)
             if not chosen:
-                ports["kubeApiserverPort"] = taken.getsockname()[1]
-            chosen.append(ports)
-            return ports
+                drawn["kubeApiserverPort"] = taken.getsockname()[1]
+            chosen.append(drawn)
+            return drawn
 
-        monkeypatch.setattr(provider, "choose", unlucky)
+        monkeypatch.setattr(ports, "choose", unlucky)
         kwok.create(ClusterSpec("one"))
         assert len(chosen) == 2
         assert state(kwok, "one") == "running"
@@ -306,7 +307,7 @@ def test_a_port_that_stays_taken_is_one_sentence_and_no_cluster(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setattr(provider, "choose", lambda wanted: {**choose(wanted), port: taken.getsockname()[1]})
+        monkeypatch.setattr(ports, "choose", lambda wanted: {**choose(wanted), port: taken.getsockname()[1]})
         monkeypatch.setattr(provider, "ATTEMPTS", 1)
         with pytest.raises(PortTaken, match="is taken by another process"):
             kwok.create(ClusterSpec("one"))
@@ -324,6 +325,28 @@ def test_a_port_taken_while_the_cluster_was_stopped_is_one_sentence_and_nothing_
             whole.start("whole")
     whole.start("whole")
     assert state(whole, "whole") == "running"
+
+
+def test_another_clusters_snapshot_brings_its_objects_and_leaves_the_metrics_here(
+    whole: KwokProvider, tmp_path: Path
+) -> None:
+    kubectl(whole.kubeconfig("whole", "student"), "create", "configmap", "from-elsewhere")
+    whole.snapshot("whole", tmp_path / "snapshot")
+    whole.create(ClusterSpec("other"))
+    try:
+        whole.restore("other", tmp_path / "snapshot")
+        admin = whole.kubeconfig("other", "admin")
+        assert kubectl(admin, "get", "configmap", "from-elsewhere", "-o", "name").stdout
+
+        def served() -> bool:
+            try:
+                return "NodeMetricsList" in kubectl(admin, "get", "--raw", METRICS).stdout
+            except CommandError:
+                return False
+
+        until(served)
+    finally:
+        whole.delete("other")
 
 
 def test_a_restore_that_was_cut_short_ends_in_one_of_its_two_states(whole: KwokProvider, tmp_path: Path) -> None:
