@@ -118,6 +118,7 @@ class _Viewer:
         self._connection = _Unix(settings.run / "portal.sock")
         headers = {"Cookie": cookie, "Accept": "text/event-stream"}
         self._connection.request("GET", f"{PREFIX}/labs/{LAB}/events", headers=headers)
+        self._socket = self._connection.sock  # the connection forgets it where the answer ends with it
         self._answer = self._connection.getresponse()
         if self._answer.status != 200:
             raise RuntimeError(f"the stream is refused: {self._answer.status} {self._answer.read(500)!r}")
@@ -131,7 +132,7 @@ class _Viewer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._connection.close()
 
