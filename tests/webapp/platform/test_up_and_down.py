@@ -10,8 +10,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from tests.webapp.platform.conftest import Portal, until
+from tests.webapp.platform.conftest import Portal, a_portal, until
+from tests.webapp.postgres import fresh, server
 from webapp.accounts import services
 from webapp.database import Database
 from webapp.platform.programs import PROGRAMS
@@ -116,3 +118,17 @@ def test_down_after_supervisord_was_killed(portal: Portal) -> None:
     up = portal.seatrial("up")
     assert up.returncode == 0, up.stderr
     assert portal.answers()
+
+
+def test_on_postgresql_the_hub_has_a_schema_of_its_own(portal_programs: None) -> None:
+    with server() as url, fresh(url, "template0") as mine, a_portal(SEATRIAL_DATABASE_URL=mine) as portal:
+        up = portal.seatrial("up")
+        assert up.returncode == 0, up.stderr
+        assert portal.answers()
+        database = Database(mine)
+        with database.reading() as db:
+            asked = text("SELECT schemaname FROM pg_tables WHERE tablename = 'users' ORDER BY 1")
+            assert list(db.scalars(asked)) == ["public", "seatrial_hub"]
+        database.close()
+        assert not list(portal.settings.data.rglob("*.db")) + list(portal.settings.data.rglob("*.sqlite"))
+        assert portal.seatrial("down").returncode == 0
