@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session, selectinload, undefer
 
 from grader import evidence as documents_of_evidence
 from grader.evaluate import evaluate
+from grader.labfile import LoadedLab
 from grader.model import GraderError
 from webapp.accounts.models import Role, User
 from webapp.accounts.services import audit
@@ -26,6 +29,8 @@ from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions import labs, wake
 from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
 
+# So many submissions are in memory at once while a class is graded again.
+BATCH = 20
 # What a spreadsheet takes for a formula where a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -125,33 +130,50 @@ def evidence_of(db: Session, submission: Submission, reveal: bool = False) -> by
 
 
 def preview_regrade(db: Session, slug: str) -> list[Change]:
-    """Whose grades the lab, as it is now, would change, by user and time. Writes nothing.
+    """Whose grades the lab, as it is now, would change, by user and time. Writes nothing; `db` may be a reading one.
 
     Every submission is listed whose points or whose report would be another one, and every one that cannot be graded
     again. Raises Refused: no such lab, or one that cannot be read.
     """
+    found = [change for batch in changes(db, slug) for change in batch]
+    return sorted(found, key=lambda c: (c.user.name, c.submission.submitted_at))
+
+
+def changes(db: Session, slug: str) -> Iterator[list[Change]]:
+    """The changes, some submissions at a time, so that a class's evidence is not in memory at once."""
     folder = labs.folder(slug)
-    asked = select(Submission).where(Submission.lab == slug, Submission.state == SubmissionState.GRADED)
-    asked = asked.options(selectinload(Submission.grades), undefer(Submission.evidence))
-    ordered = asked.order_by(Submission.submitted_at, Submission.id).execution_options(yield_per=50)
     try:
         labs.load(slug, "student")
     except GraderError as fault:
-        raise Refused(
-            f"The lab in {folder.name} cannot be read, so nothing can be graded with it: {fault}", 409
-        ) from fault
-    changes = [change for submission in db.scalars(ordered) if (change := _change(submission)) is not None]
-    return sorted(changes, key=lambda c: (c.user.name, c.submission.submitted_at))
+        told = f"The lab in {folder.name} cannot be read, so nothing can be graded with it: {fault}"
+        raise Refused(told, 409) from fault
+    # Students share the lab of their draw; reading it takes longer than grading with it.
+    read: dict[str, LoadedLab] = {}
+    graded = select(Submission.id).where(Submission.lab == slug, Submission.state == SubmissionState.GRADED)
+    ids = list(db.scalars(graded.order_by(Submission.submitted_at, Submission.id)))
+    for begin in range(0, len(ids), BATCH):
+        asked = select(Submission).where(Submission.id.in_(ids[begin : begin + BATCH]))
+        asked = asked.options(selectinload(Submission.grades), undefer(Submission.evidence))
+        submissions = list(db.scalars(asked.execution_options(populate_existing=True)).unique())
+        found = [(s, s.evidence) for s in submissions]
+        for submission in submissions:
+            db.expire(submission, ["evidence"])
+        if not db.new and not db.dirty:
+            db.commit()  # Nothing is locked while we grade.
+        yield [change for s, content in found if content is not None and (change := _change(s, content, read))]
 
 
-def _change(submission: Submission) -> Change | None:
+def _change(submission: Submission, content: bytes, read: dict[str, LoadedLab]) -> Change | None:
     old = submission.grade
-    if old is None or submission.evidence is None:
+    if old is None:
         return None
     user = submission.user
     try:
-        evidence = documents_of_evidence.load(zlib.decompress(submission.evidence))
-        lab = labs.load(submission.lab, user.name, params=evidence.params)
+        evidence = documents_of_evidence.load(zlib.decompress(content))
+        draw = json.dumps(dict(evidence.params), sort_keys=True)
+        if draw not in read:
+            read[draw] = labs.load(submission.lab, user.name, params=evidence.params)
+        lab = read[draw]
         graded = evaluate(lab, evidence)
     except (GraderError, zlib.error) as fault:
         return Change(submission, user, old.score, None, old.points, fault=str(fault))
@@ -172,35 +194,39 @@ def _counts(report: dict[str, Any]) -> dict[str, Any]:
 def regrade(db: Session, slug: str, actor: User) -> list[Change]:
     """Grade every submission of a lab again from its evidence. A new grade is written only where something changed.
 
+    Commits as it goes, since a class takes a while; one that was cut off may be done again. Gives what was changed.
     Raises Refused 403 for who does not teach, and as `preview_regrade`.
     """
     require(actor, Role.INSTRUCTOR)
-    changes = preview_regrade(db, slug)
     done = []
-    for change in changes:
-        if change.new is None or change.document is None:
-            continue
-        # Two instructors at once write one new grade, not two: the second one waits here, and sees the first one's.
-        db.execute(select(Submission.id).where(Submission.id == change.submission.id).with_for_update())
-        last = db.scalars(
-            select(Grade).where(Grade.submission_id == change.submission.id).order_by(Grade.id.desc()).limit(1)
-        ).one()
-        if _counts(last.report) == _counts(change.document):
-            continue
-        db.add(
-            Grade(
-                submission_id=change.submission.id,
-                graded_by=actor.id,
-                lab_digest=change.digest,
-                score=change.new,
-                points=change.points,
-                skipped_points=change.skipped,
-                report=change.document,
-            )
-        )
-        done.append(change)
+    for batch in changes(db, slug):
+        done += [change for change in batch if change.document is not None and _written(db, change, actor)]
+        db.commit()
     audit(db, actor, "regrade", slug, changed=len(done))
-    return done
+    return sorted(done, key=lambda c: (c.user.name, c.submission.submitted_at))
+
+
+def _written(db: Session, change: Change, actor: User) -> bool:
+    """Write a new grade, unless somebody else has just written the same: two instructors at once make one of them."""
+    assert change.new is not None and change.document is not None  # noqa: S101 - asked before
+    db.execute(select(Submission.id).where(Submission.id == change.submission.id).with_for_update())
+    grades = select(Grade).where(Grade.submission_id == change.submission.id).order_by(Grade.id.desc())
+    if _counts(db.scalars(grades.limit(1).execution_options(populate_existing=True)).one().report) == _counts(
+        change.document
+    ):
+        return False
+    db.add(
+        Grade(
+            submission_id=change.submission.id,
+            graded_by=actor.id,
+            lab_digest=change.digest,
+            score=change.new,
+            points=change.points,
+            skipped_points=change.skipped,
+            report=change.document,
+        )
+    )
+    return True
 
 
 def scores_csv(db: Session) -> str:

@@ -126,7 +126,7 @@ def test_a_regrade_shows_first_whose_score_changes(
         document = {"tasks": [], "lab_changed": True}
         return [grading.Change(row, row.user, grade.score, 5.0, 14.0, document=document, digest="d")]
 
-    monkeypatch.setattr(grading, "preview_regrade", changes)
+    monkeypatch.setattr(grading, "changes", lambda db, slug: iter([changes(db, slug)]))
     page = instructor.get("/class/regrade/services").text
     assert "5 (+2)" in page
     assert "Give 1 new grade" in page
