@@ -58,9 +58,10 @@ def _file(stack: contextlib.ExitStack, path: Path, patience: float) -> Held:
 
 
 def _advisory(stack: contextlib.ExitStack, database: Database, patience: float) -> Held:
-    connection: Connection = stack.enter_context(
-        database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    )
+    connection: Connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    # The lock belongs to the connection, which therefore does not go back to the others.
+    connection.detach()
+    stack.callback(connection.close)
     key = int.from_bytes(hashlib.sha256(b"seatrial reconciler").digest()[:8], "big", signed=True)
     _patiently(lambda: bool(connection.execute(text("SELECT pg_try_advisory_lock(:k)"), {"k": key}).scalar()), patience)
 
