@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from clusters.kubectl import kubectl
 from clusters.model import ClusterSpec
 from clusters.registry import provider
 from clusters.tools import VERSIONS, program
+
+if TYPE_CHECKING:  # Only the suites with a browser need it.
+    from playwright.sync_api import Playwright
 
 # A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would what the tests of interruption start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -81,3 +85,12 @@ def namespace(cluster: RealCluster) -> Iterator[str]:
     kubectl(cluster.admin, "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
     yield name
     kubectl(cluster.admin, "delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def playing() -> Iterator[Playwright]:
+    """Playwright's driver. A process can have only one, so every suite with a browser shares it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        yield driver

@@ -22,7 +22,6 @@ from playwright.sync_api import (
     Playwright,
     Response,
     expect,
-    sync_playwright,
 )
 
 from clusters.tools import cache, node
@@ -157,16 +156,9 @@ def platform(browser_path: str) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def playing() -> Iterator[Playwright]:
-    """Playwright's driver."""
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="session")
 def browser(playing: Playwright, browser_path: str) -> Iterator[Browser]:
     """One Chromium for all windows."""
+    expect.set_options(timeout=PATIENCE)
     # Chromium's own sandbox does not run as root, nor in most containers.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     found = playing.chromium.launch(executable_path=browser_path, args=options)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, expect
 from werkzeug.serving import make_server
 
 from tests.e2e.portal.conftest import chromium
@@ -80,16 +80,16 @@ THIRD = box("p3", "Pod", "web-757d5d99fc-ccccc", "pending", "being created", "no
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
     path = chromium()
     if path is None:
         if "browser" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
             pytest.fail("a browser is required here: there is no chromium on PATH")
         pytest.skip("there is no chromium on PATH")
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=path)
-        yield one
-        one.close()
+    playing: Playwright = request.getfixturevalue("playing")  # a process can have only one
+    one = playing.chromium.launch(executable_path=path)
+    yield one
+    one.close()
 
 
 @pytest.fixture

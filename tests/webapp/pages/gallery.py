@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import shutil
 import sys
 import tempfile
 import threading
@@ -341,7 +342,7 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
     return said
 
 
-def take(folder: Path, word: str = "", *, path: str = "/usr/bin/chromium") -> list[str]:
+def take(browser: Browser, folder: Path, word: str = "") -> list[str]:
     """Photograph the pages whose name contains a word, into a folder. Returns what was wrong with them."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
@@ -354,11 +355,9 @@ def take(folder: Path, word: str = "", *, path: str = "/usr/bin/chromium") -> li
             wanted = [shot for shot in shots(stage) if word in shot.name]
         said: list[str] = []
         app = create_app(settings)
-        with served(app) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        with served(app) as address:
             for shot in wanted:
                 said += photograph(browser, address, shot, cookies[shot.user], folder)
-            browser.close()
         app.extensions["seatrial.live"].close()
         app.extensions["seatrial.database"].close()
         database.close()
@@ -371,7 +370,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("word", nargs="?", default="")
     chosen = parser.parse_args()
-    said = take(chosen.folder, chosen.word)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        said = take(browser, chosen.folder, chosen.word)
+        browser.close()
     for line in said:
         print(line)
     return 1 if said else 0

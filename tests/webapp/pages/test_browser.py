@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, Route, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, Route, WebSocketRoute, expect
 
 from tests.e2e.portal.conftest import chromium
 from tests.webapp.conftest import Browser
@@ -36,12 +37,11 @@ def path() -> str:
 
 
 @pytest.fixture(scope="module")
-def browser(path: str) -> Iterator[Chromium]:
+def browser(path: str, playing: Playwright) -> Iterator[Chromium]:
     """One Chromium for the module."""
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
+    one = playing.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    yield one
+    one.close()
 
 
 class Workspace:
@@ -364,5 +364,5 @@ def test_reading_and_starting_need_no_script(open_lab: Callable[..., Page], data
 
 
 @pytest.mark.parametrize("word", ["catalogue", "lab-running", "submission", "results"])
-def test_no_page_complains_or_sticks_out(path: str, word: str, tmp_path: Any) -> None:
-    assert take(tmp_path, word, path=path) == []
+def test_no_page_complains_or_sticks_out(browser: Chromium, word: str, tmp_path: Path) -> None:
+    assert take(browser, tmp_path, word) == []
