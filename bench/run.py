@@ -22,6 +22,7 @@ from typing import Any
 import fleet
 import portal
 import portal_live
+import portal_load
 import subjects
 from measure import Row, alternate, duration, seconds
 
@@ -292,6 +293,7 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "memory": ("Memory", memory),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
     "live": ("From kubectl to a green task", portal_live.live),
+    "load": ("A class that clicks", portal_load.load),
     "kills": ("Killed at random, under load", portal.kills),
 }
 
