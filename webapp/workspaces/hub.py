@@ -17,6 +17,8 @@ from webapp.settings import Settings
 
 # In seconds: for an answer; for a server to start; a token's life, and how much of it must be left to use it again.
 PATIENCE, START_WITHIN, TOKEN_LIFE, TOKEN_LEFT = 15.0, 60.0, 300, 60
+# How soon a start is asked for again while the last server is still ending, in seconds.
+AGAIN_AFTER = 0.5
 # Proxies of the environment are for other machines.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -40,15 +42,19 @@ class HubApi:
 
     def ensure_server(self, user_name: str) -> None:
         """Have the user's server run; returns once it answers. Idempotent. Raises PortalError."""
-        if self.server_ready(user_name):
-            return
-        answer = self._ask("POST", f"users/{quote(user_name, safe='')}/server", patience=START_WITHIN)
-        if answer.status == 404:
-            raise PortalError(f"the Hub knows no user {user_name}: sign in once, then start the lab again")
-        # 201 and 202 both say that it is on its way, 400 that it was already, asked for by somebody else.
-        if answer.status in (201, 202, 400) and (self.server_ready(user_name) or self._comes(user_name)):
-            return
-        raise PortalError(f"the workspace of {user_name} does not start: {_said(answer)}")
+        deadline = time.monotonic() + START_WITHIN
+        while not self.server_ready(user_name):
+            answer = self._ask("POST", f"users/{quote(user_name, safe='')}/server", patience=START_WITHIN)
+            if answer.status == 404:
+                raise PortalError(f"the Hub knows no user {user_name}: sign in once, then start the lab again")
+            # 201 and 202 both say that it is on its way, 400 that it was already, or that the last one is still ending.
+            if answer.status not in (201, 202, 400):
+                raise PortalError(f"the workspace of {user_name} does not start: {_said(answer)}")
+            if self.server_ready(user_name) or self._comes(user_name):
+                return
+            if answer.status != 400 or time.monotonic() > deadline:
+                raise PortalError(f"the workspace of {user_name} does not start: {_said(answer)}")
+            time.sleep(AGAIN_AFTER)
 
     def server_ready(self, user_name: str) -> bool:
         """Whether the user's server runs and answers. False where the Hub does not know them. Raises PortalError."""
