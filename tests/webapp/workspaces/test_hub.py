@@ -204,7 +204,8 @@ def test_the_students_own_token_reaches_nobody_else(platform: Platform, workspac
         request = urllib.request.Request(f"{platform.settings.address}{path}", method=method)
         request.add_header("Authorization", f"token {token}")
         if method == "POST":
-            request.data = b"{}"
+            # Without a body: a Hub that refuses before it has read one closes, which the proxy tells as 503.
+            request.data = b""
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return int(answer.status)
@@ -219,10 +220,7 @@ def test_the_students_own_token_reaches_nobody_else(platform: Platform, workspac
         ("POST", "/hub/api/users/eve/activity"), ("POST", "/hub/api/shutdown"), ("GET", "/hub/api/services"),
         ("POST", "/hub/api/users/ada/tokens"), ("POST", "/hub/api/users/new"), ("PATCH", "/hub/api/users/ada"),
     ):  # fmt: skip
-        # A busy machine's proxy may answer 503 for a Hub that it did not reach in time; that is no answer of the Hub's.
-        answered: list[int] = []
-        until(lambda method=method, path=path: answered.append(status(method, path)) or answered[-1] != 503, path)
-        assert answered[-1] in (403, 404), path
+        assert status(method, path) in (403, 404), path
     assert status("GET", "/user/eve/api/terminals") in (403, 404, 424)
 
 
