@@ -10,6 +10,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from grader.reports.shown import plain
 from webapp.accounts.models import AuditEntry, Role
 from webapp.accounts.signin import current_user, signed_in
 from webapp.catalog import progress, services
@@ -24,6 +25,8 @@ from webapp.web import headers
 from webapp.web.context import reading, settings
 
 blueprint = Blueprint("catalog", __name__)
+# For what students write into their clusters, and reports then quote: nothing that turns text around.
+blueprint.add_app_template_filter(plain, "plain")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,13 @@ REPORT: dict[str, Any] = {
             "points": 4.0,
             "outcome": "failed",
             "checks": [
-                {"kind": "match", "outcome": "failed", "message": f"m {SCRIPT}", "why": f"w {SCRIPT}", "hidden": False},
+                {
+                    "kind": "match",
+                    "outcome": "failed",
+                    "message": f"m \u202e{SCRIPT}",
+                    "why": f"w {SCRIPT}",
+                    "hidden": False,
+                },
                 {"kind": "match", "outcome": "failed", "message": "secret", "why": "secret", "hidden": True},
             ],
         }
@@ -336,6 +342,7 @@ def test_a_report_and_its_history(student: Browser, hand_in: Callable[..., str])
     for told in ("4 of 4 points", "Full marks.", "2 hints asked for.", "How it was graded", "(+1)", f"w {SCRIPT}"):
         assert told in " ".join(words.split())
     assert "secret" not in words
+    assert "\u202e" not in words
 
 
 def test_a_submission_on_its_way(student: Browser, hand_in: Callable[..., str]) -> None:
