@@ -6,7 +6,7 @@ import http
 import logging
 import secrets
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, abort, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.database import DatabaseBusy, DatabaseFault
@@ -33,6 +33,7 @@ SENTENCES = {
 
 def install(app: Flask) -> None:
     """Answer each kind of fault."""
+    app.before_request(_no_nul)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST
     app.register_error_handler(Refused, lambda fault: answer(str(fault), fault.status))
@@ -58,6 +59,12 @@ def answer(sentence: str, status: int, *, number: str = "") -> Response:
     if status == 503:
         response.headers["Retry-After"] = "5"
     return response
+
+
+def _no_nul() -> None:
+    """No address of ours holds a NUL, and PostgreSQL takes it for a fault of the program that asks."""
+    if "\0" in request.path or any("\0" in text for pair in request.args.items(multi=True) for text in pair):
+        abort(404)
 
 
 def _database(fault: DatabaseFault) -> Response:
