@@ -44,7 +44,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Every program by name, and the Go that builds them."""
+    """Programs by name, and the Go that builds them."""
 
     programs: Mapping[str, Program]
     go_minimum: tuple[int, int]
@@ -76,16 +76,21 @@ def folder() -> Path:
     raise PermanentError(f"pins.toml lies neither beside {package} nor in seatrial_data: install seatrial anew")
 
 
-def read(place: Path, os: str, arch: str) -> Pins:
-    """Read `place`/pins.toml as it applies to a machine of that system and architecture."""
+def read(place: Path, os: str, arch: str, kind: str = "programs") -> Pins:
+    """Read `place`/pins.toml as it applies to a machine of that system and architecture.
+
+    `kind` is the key of the wanted programs: "programs" for those of clusters, "node-programs" for those that only a node
+    image holds.
+    """
     content = tomllib.loads((place / "pins.toml").read_text())
     programs = {
         name: _program(name, release, entry, os, arch)
         for release in content["releases"].values()
-        for name, entry in release["programs"].items()
+        for name, entry in release.get(kind, {}).items()
     }
-    major, minor = content["go"]["minimum"].split(".")
-    return Pins(programs, (int(major), int(minor)), content["go"]["wheel"], place)
+    go = content["go"] if "go" in content else tomllib.loads((folder() / "pins.toml").read_text())["go"]
+    major, minor = go["minimum"].split(".")
+    return Pins(programs, (int(major), int(minor)), go["wheel"], place)
 
 
 @functools.cache
@@ -94,17 +99,23 @@ def pinned() -> Pins:
     return read(folder(), *system())
 
 
+@functools.cache
+def of_a_node() -> tuple[Pins, Pins]:
+    """What a node image holds beside the programs of clusters: Kubernetes' own, and those of a module of their own."""
+    return read(folder(), *system(), "node-programs"), read(folder() / "containers", *system(), "node-programs")
+
+
 def _program(name: str, release: dict[str, Any], entry: dict[str, Any], os: str, arch: str) -> Program:
     version = release["version"]
-    major, minor, _ = version.removeprefix("v").split(".")
+    major, minor, _ = version.removeprefix("v").split(".", 2)
     words = {"version": version, "major": major, "minor": minor, "os": os, "arch": arch, "program": name}
     asset, member = None, None
-    if f"{os}/{arch}" in entry.get("platforms", release["platforms"]):
+    if f"{os}/{arch}" in entry.get("platforms", release.get("platforms", ())):
         url = release["url"].format(**words, archive=release.get("archive", {}).get(os))
         checksum, digests = (
             release[key].format(**words, url=url) if key in release else None for key in ("checksum", "digests")
         )
         asset = Asset(url, checksum, digests)
         member = release["member"].format(**words) if "member" in release else None
-    stamps = tuple(stamp.format(**words) for stamp in release["stamps"])
+    stamps = tuple(stamp.format(**words) for stamp in release.get("stamps", ()))
     return Program(name, version, release["module"], entry["package"], tuple(entry["version"]), stamps, asset, member)
