@@ -22,6 +22,8 @@ from grader.model import (
     ObjectList,
     Observation,
     Outcome,
+    Probed,
+    Reply,
     Snapshot,
 )
 
@@ -121,7 +123,30 @@ def _evidence(document: Mapping[str, Any]) -> Evidence:
 
 
 def _snapshot(document: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(_typed(document["at"], str), float(document["seconds"]), _each(document["lists"], _list))
+    # Evidence of format 1 has no probes.
+    probes = document.get("probes")
+    return Snapshot(
+        _typed(document["at"], str),
+        float(document["seconds"]),
+        _each(document["lists"], _list),
+        None if probes is None else {key: _probed(one) for key, one in _typed(probes, dict).items()},
+    )
+
+
+def _probed(document: Mapping[str, Any]) -> Probed:
+    return Probed(_typed(document["question"], str), _each(document["replies"], _reply))
+
+
+def _reply(document: Mapping[str, Any]) -> Reply:
+    """Every field is of its type: a judgement relies on it."""
+    texts = {name: _typed(document[name], str) for name in ("state", "reason", "said", "pod", "text", "cut")}
+    code = document["code"]
+    return Reply(
+        **texts,
+        port=_typed(document["port"], int),
+        code=None if code is None else _typed(code, int),
+        addresses=_each(document["addresses"], lambda one: _typed(one, str)),
+    )
 
 
 def _list(document: Mapping[str, Any]) -> ObjectList:

@@ -19,8 +19,9 @@ from typing import Any
 # A Kubernetes object as the API server gave it, with apiVersion and kind set.
 Object = dict[str, Any]
 
-# The version of the Evidence document. A reader refuses a newer one; raise it when a field changes meaning.
-EVIDENCE_FORMAT = 1
+# The version of the Evidence document. A reader refuses a newer one, and reads every older one; raise it when a field
+# changes meaning, or when an older reader would grade wrongly without it. 2: looks hold what probes were answered.
+EVIDENCE_FORMAT = 2
 
 
 class GraderError(Exception):
@@ -96,7 +97,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one probe, script or notebook cell gave. Keyed by the check's id in `Evidence.observations`."""
+    """What one script or notebook cell gave. Keyed by the check's id in `Evidence.observations`."""
 
     outcome: Outcome
     message: str
@@ -104,13 +105,43 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What one Pod, or the cluster in its place, gave a probe: facts only, the judgement is `grader.checks`'s.
+
+    `state` is "answered"; "unanswered" where nobody answered, for which `reason` is one word out of
+    `grader.checks.probing.REASONS`; or "error" where the platform could not ask. All texts may be a student's.
+    """
+
+    state: str
+    reason: str = ""
+    said: str = ""  # what the cluster said of it, or led to
+    pod: str = ""  # the Pod that was asked
+    port: int = 0  # the port of the Pod
+    code: int | None = None  # an HTTP status, or a command's exit code
+    text: str = ""  # the body, the output, the log, as far as it was read
+    cut: str = ""  # "size" or "time" where `text` is not all of it
+    addresses: Sequence[str] = ()  # what a name stands for
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a probe asked (`grader.checks.probing.question`), and who replied: of a Service, each Pod behind it that was
+    asked, up to the first that did not answer."""
+
+    question: str
+    replies: Sequence[Reply]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Lists taken at one look. `at` is RFC 3339 in UTC; `seconds` a monotonic clock, so a jump of the wall clock
-    cannot make something seem held for longer than it was."""
+    cannot make something seem held for longer than it was. `probes` are those made at this look, by the check's id;
+    None where none were made."""
 
     at: str
     seconds: float
     lists: Sequence[ObjectList]
+    probes: Mapping[str, Probed] | None = None
 
     def find(self, want: Want) -> ObjectList | None:
         """The list that holds what `want` names, or None where it was not collected."""

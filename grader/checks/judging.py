@@ -10,6 +10,7 @@ from grader.checks.looking import Seen, inside, see
 from grader.checks.nearness import named, none_found
 from grader.checks.observing import audit, observed
 from grader.checks.plans import Plan, plan
+from grader.checks.probing import probe
 from grader.checks.verdicts import Finding, combine_all, combine_any
 from grader.checks.wording import clean, numbered, sentence, title
 from grader.labfile.loading import LoadedLab
@@ -94,10 +95,11 @@ class _Judge:
                 return self._objects(check, look)
             case Cel():
                 return self._expression(check, look)
-            case AnyOf():
-                return combine_any(self._inside(check, check_id, look))
-            case AllOf():
-                return combine_all(self._inside(check, check_id, look))
+            case AnyOf() | AllOf():
+                combine = combine_any if isinstance(check, AnyOf) else combine_all
+                return combine(self._inside(check, check_id, look))
+            case Probe():
+                return probe(check, check_id, self.looks[look])
             case Audit() if check_id not in self.evidence.observations:
                 return audit(check, self.evidence)
             case _:

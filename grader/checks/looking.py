@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.checks.wording import NAME_LIMIT, clean, plural
 from grader.labfile.loading import LoadedLab
-from grader.labfile.schema import Absent, AllOf, AnyOf, Cel, Check, CheckBase, Count, Match
+from grader.labfile.schema import Absent, AllOf, AnyOf, Cel, Check, CheckBase, Count, Match, Probe
 from grader.model import Object, ObjectList, Snapshot, Want
 
 ANYWHERE = "*"
@@ -58,6 +58,23 @@ def wants(lab: LoadedLab) -> frozenset[Want]:
 def held(lab: LoadedLab) -> frozenset[Want]:
     """The lists that checks with `hold` look at: they are needed from every look, not only from the last."""
     return _of(_holding(c for task in lab.spec.tasks for c in task.checks), lab.spec.namespace)
+
+
+def asked_about(lab: LoadedLab) -> frozenset[Want]:
+    """The lists of what probes are asked of. No probe is judged by them; they say why one was not answered."""
+    found = set()
+    for check in _flat(c for task in lab.spec.tasks for c in task.checks):
+        if isinstance(check, Probe):
+            found.add(Want("v1", "Pod", lab.spec.namespace))
+            if check.probe.dns is not None or any(t and t.service for t in (check.probe.http, check.probe.tcp)):
+                found.add(Want("v1", "Service", lab.spec.namespace))
+    return frozenset(found)
+
+
+def _flat(checks: Iterable[CheckBase]) -> Iterator[CheckBase]:
+    for check in checks:
+        yield check
+        yield from _flat(inside(check))
 
 
 def _of(checks: Iterable[CheckBase], home: str) -> frozenset[Want]:

@@ -1,10 +1,10 @@
-"""Checks of what was observed beside the lists: the audit log, probes, notebook cells, scripts."""
+"""Checks of what was observed beside the lists: the audit log, notebook cells, scripts."""
 
 from __future__ import annotations
 
 from grader.checks.verdicts import Finding
 from grader.checks.wording import NAME_LIMIT, VALUE_LIMIT, clean
-from grader.labfile.schema import Audit, CallPattern, CheckBase, Notebook, Probe, Script
+from grader.labfile.schema import Audit, CallPattern, CheckBase, Notebook, Script
 from grader.model import Call, Evidence, Outcome
 
 # The upgrade to a stream, which is how `kubectl exec` and `port-forward` succeed.
@@ -73,13 +73,11 @@ def _either(asked: str | tuple[str, ...] | None) -> str:
 
 
 def observed(check: CheckBase, check_id: str, evidence: Evidence) -> Finding:
-    """What a probe, a notebook cell or a script gave; without an observation, why there is none."""
+    """What a notebook cell or a script gave; without an observation, why there is none."""
     seen = evidence.observations.get(check_id)
     if seen is not None:
         return Finding(seen.outcome, clean(seen.message, VALUE_LIMIT * 5))
     match check:
-        case Probe():
-            return Finding(Outcome.SKIPPED, "Skipped: this version of seatrial does not run probes yet")
         case Notebook():
             return Finding(Outcome.SKIPPED, f"Skipped: the notebook cell {clean(check.notebook)} was not graded here")
         case Script():

@@ -163,6 +163,13 @@ class Access:
         finally:
             response.close()
 
+    def patience(self, seconds: float) -> None:
+        """Wait no longer than so many seconds for the next bytes of an answer. Raises OSError."""
+        if self._connection is None:
+            self._connection = connect(self.kubeconfig)
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
+
     def _object(self, target: str, status: int, body: bytes) -> dict[str, Any]:
         path = target.partition("?")[0]
         if status == 401:

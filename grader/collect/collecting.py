@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from grader.checks import held, wants
+from grader.checks.looking import asked_about
 from grader.collect.access import Access, ApiFault
 from grader.collect.components import down
 from grader.collect.lists import lists
 from grader.collect.record import record
 from grader.explain.lists import related
 from grader.labfile import LoadedLab
-from grader.labfile.schema import AllOf, AnyOf, Audit, Check, Script, seconds
-from grader.model import Call, ClusterUnreachable, Evidence, Observation, Outcome, Snapshot, Want
+from grader.labfile.schema import AllOf, AnyOf, Audit, Check, Probe, Script, seconds
+from grader.model import Call, ClusterUnreachable, Evidence, Observation, Outcome, Probed, Snapshot, Want
 
 # Set on nodes that KWOK plays: nothing runs on them.
 _SIMULATED = "kwok.x-k8s.io/node"
@@ -53,25 +54,30 @@ def begin(lab: LoadedLab, access: Access, *, student: str | None = None) -> Evid
 
 
 def observe(lab: LoadedLab, access: Access, evidence: Evidence) -> Evidence:
-    """What no list shows, anew: the student's calls, the lab's scripts, processes that have ended. `now` stays."""
-    return replace(_observe(lab, access, evidence, frozenset()), now=evidence.now)
+    """What no list shows, anew: the student's calls, the lab's probes and scripts, processes that have ended. Of `now`
+    the lists stay."""
+    found = _observe(lab, access, evidence, frozenset())
+    return replace(found, now=replace(evidence.now, probes=found.now.probes))
 
 
 def again(lab: LoadedLab, access: Access, evidence: Evidence, *, only: frozenset[Want] | None = None) -> Evidence:
     """Look once more. What was `now` becomes the last of `earlier`, with the lists only that checks with `hold` need.
 
-    With `only`, no more than those lists are taken, no audit log is read and no script run: a look between two others.
+    With `only`, no more than those lists are taken, no audit log is read and no script run, and only probes that must
+    hold are made: a look between two others.
     """
     access.afresh()
-    earlier = _within((*evidence.earlier, _kept(evidence.now, held(lab))), longest_hold(lab))
+    lasting = _lasting(lab)
+    earlier = _within((*evidence.earlier, _kept(evidence.now, held(lab), lasting)), longest_hold(lab))
     if only is not None:
-        return replace(evidence, earlier=earlier, now=_look(lab, access, only))
+        now = _look(lab, access, only)
+        return replace(evidence, earlier=earlier, now=replace(now, probes=_probes(lab, access, evidence, lasting)))
     return _observe(lab, access, replace(evidence, earlier=earlier), everything(lab))
 
 
 def everything(lab: LoadedLab) -> frozenset[Want]:
     """The lists that checks need, and those that the explanations read."""
-    needed = wants(lab)
+    needed = wants(lab) | asked_about(lab)
     return needed | related(needed)
 
 
@@ -98,9 +104,10 @@ def walk(lab: LoadedLab) -> Iterator[tuple[str, Check]]:
 
 def _observe(lab: LoadedLab, access: Access, evidence: Evidence, chosen: frozenset[Want]) -> Evidence:
     calls, unread = _calls(lab, access, evidence)
+    now = _look(lab, access, chosen)
     return replace(
         evidence,
-        now=_look(lab, access, chosen),
+        now=replace(now, probes=_probes(lab, access, evidence, {i for i, c in walk(lab) if isinstance(c, Probe)})),
         calls=calls,
         observations={**unread, **_scripts(lab, access, evidence)},
         down=down(access.kubeconfig.extension, metrics="metrics" in _needs(lab)),
@@ -125,6 +132,28 @@ def _scripts(lab: LoadedLab, access: Access, evidence: Evidence) -> dict[str, Ob
     }
 
 
+def _probes(lab: LoadedLab, access: Access, evidence: Evidence, chosen: Collection[str]) -> Mapping[str, Probed] | None:
+    """What the chosen probes are answered. None where the lab has none, or the cluster no Pods that could answer."""
+    due = {
+        i: c
+        for i, c in walk(lab)
+        if i in chosen and isinstance(c, Probe) and evidence.capabilities.issuperset(("pods", *c.needs))
+    }
+    if not due:
+        return None
+    from grader.collect import probes  # threads and a resolver, which few labs need
+
+    return probes.ask(access, lab.spec.namespace, due)
+
+
+def _lasting(lab: LoadedLab) -> frozenset[str]:
+    """The ids of the probes that must hold, or stand inside a check that must."""
+    holding = [i for i, c in walk(lab) if c.hold is not None]
+    return frozenset(
+        i for i, c in walk(lab) if isinstance(c, Probe) and any(i == h or i.startswith(f"{h}/") for h in holding)
+    )
+
+
 def _look(lab: LoadedLab, access: Access, chosen: Iterable[Want]) -> Snapshot:
     # Only a lab that speaks of managedFields (who set what by server-side apply) needs a third more of every object.
     found = lists(access, chosen, managed_fields="managedFields" in repr(lab.spec))
@@ -140,9 +169,10 @@ def _within(looks: Sequence[Snapshot], hold: float | None) -> Sequence[Snapshot]
     return looks[max(0, old - 1) :]
 
 
-def _kept(snapshot: Snapshot, needed: Iterable[Want]) -> Snapshot:
+def _kept(snapshot: Snapshot, needed: Iterable[Want], lasting: Collection[str]) -> Snapshot:
     found = {id(one): one for want in needed if (one := _source(snapshot, want)) is not None}
-    return replace(snapshot, lists=tuple(one for one in snapshot.lists if id(one) in found))
+    probes = {i: one for i, one in (snapshot.probes or {}).items() if i in lasting} or None
+    return replace(snapshot, lists=tuple(one for one in snapshot.lists if id(one) in found), probes=probes)
 
 
 def _source(snapshot: Snapshot, want: Want) -> object:

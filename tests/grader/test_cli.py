@@ -111,7 +111,7 @@ def test_evidence_that_cannot_be_graded(server: FakeApiServer, tmp_path: Path) -
     assert 'of lab "small"' in told(run("regrade", file, "--lab", other), 2)
     file.write_bytes(whole[: len(whole) // 2])
     assert "truncated" in told(run("regrade", file, "--lab", other), 2)
-    file.write_bytes(whole.replace(b'{"format":1', b'{"format":99', 1))
+    file.write_bytes(whole.replace(b'{"format":2', b'{"format":99', 1))
     assert "install a newer seatrial" in told(run("regrade", file, "--lab", other), 2)
     assert "cannot be read" in told(run("regrade", tmp_path / "absent", "--lab", other), 2)
 

@@ -96,7 +96,7 @@ def test_any_truncation_is_told(evidence: Evidence, data: st.DataObject) -> None
         (b'{"format":true}', "no evidence"),
         (b'{"format":1', "truncated"),
         (b'{"format":1}', "lacks parts"),
-        (b'{"format":2}', "format 2, and this seatrial reads up to 1; install a newer seatrial"),
+        (b'{"format":3}', "format 3, and this seatrial reads up to 2; install a newer seatrial"),
         (b"\xff\xfe\x00", "no evidence"),
     ],
 )

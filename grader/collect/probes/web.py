@@ -1,0 +1,226 @@
+"""http and tcp: whether a Pod answers at its address, and what.
+
+Two ways lead to a Pod, and each alone could be wrong. The API server's proxy connects to the Pod's address, as a
+Service does, so what listens on the container's loopback alone is not reached, as it should be; but of a page of HTML
+it keeps the whole in its memory, however long the Pod makes it, and rewrites the links. So it is asked with the header
+Upgrade, for which it passes on little more than the status. The answer itself comes by port-forward, byte for byte as
+the Pod sends it, and ends where we stop reading.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
+from socket import socket
+from typing import IO, cast
+from urllib.parse import quote
+
+import orjson
+
+from grader.checks.probing import ANSWERED, ERROR, UNANSWERED
+from grader.collect.access import Access
+from grader.collect.probes.forwarding import Forwarded, NotConnected
+from grader.collect.probes.inside import read, refusal
+from grader.collect.probes.limits import READ, Deadline
+from grader.collect.probes.rights import may_connect
+from grader.collect.probes.targets import Spot, core, spots
+from grader.collect.probes.websocket import NotUpgraded
+from grader.labfile.schema import HttpProbe, TcpProbe
+from grader.model import Reply
+
+# Seconds for the API server's connection to a Pod; a Pod that takes it and says nothing uses them up.
+DIAL = 1.5
+# Seconds for which a stream into the Pod must stay open to count as connected where nothing is said.
+QUIET = 0.5
+# Bytes of a head of HTTP.
+_HEAD = 64 << 10
+_DIALLED = re.compile(r"\bdial tcp\b.*?: (?P<how>[^:]*(?:: [^:]*)?)$", re.DOTALL)
+# What the API server says once it is connected: of the answer's status, or of an answer that is not HTTP.
+_CONNECTED = re.compile(r"invalid upgrade response|malformed HTTP|\bEOF$|connection reset|\bread tcp\b|broken pipe")
+# Interim answers (103 Early Hints), before the one that counts.
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+
+
+def tcp(access: Access, namespace: str, asked: TcpProbe, until: Deadline) -> list[Reply]:
+    """Connect to each Pod, up to the first that does not take it. Raises Refused, ApiFault and OSError."""
+    found = []
+    for spot in spots(access, namespace, asked):
+        reply = _dial(access, namespace, spot, until) or _held_open(access, namespace, spot, until)
+        found.append(reply)
+        if reply.state != ANSWERED:
+            break
+    return found
+
+
+def http(access: Access, namespace: str, asked: HttpProbe, until: Deadline) -> list[Reply]:
+    """GET the path from each Pod, up to the first that does not answer. Raises Refused, ApiFault and OSError."""
+    found = []
+    for spot in spots(access, namespace, asked):
+        reply = _dial(access, namespace, spot, until)
+        if reply is None or reply.state == ANSWERED:
+            reply = _get(access, namespace, spot, asked, until)
+        found.append(reply)
+        if reply.state != ANSWERED:
+            break
+    return found
+
+
+def _dial(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply | None:
+    """Let the API server connect to the Pod's address. None where it is not known whether it could."""
+    path = f"{core(namespace, 'pods', f'{spot.pod}:{spot.port}')}/proxy/"
+    upgrade = {"Connection": "Upgrade", "Upgrade": "seatrial-probe", "Accept": "*/*"}
+    soon = until.within(DIAL)
+    own = access.another()
+    try:
+        own.patience(soon.left())
+        with own.answer(path, upgrade) as response:
+            status = response.status
+            body, _ = (b"", "") if status == 101 else read(own, response, soon)
+    except TimeoutError:
+        return None
+    except HTTPException:
+        return Reply(ANSWERED, pod=spot.pod, port=spot.port)  # the Pod's own words, passed on as they are
+    finally:
+        own.close()
+    message = _status_message(body)
+    if message is None:
+        return Reply(ANSWERED, pod=spot.pod, port=spot.port)
+    # A Pod can imitate a refusal, to have an error made of its failure.
+    if status in (401, 403) and not may_connect(access.kubeconfig, namespace):
+        said = f"the API server does not let this identity connect to Pods ({message}); grade with one that may"
+        return Reply(ERROR, said=said, pod=spot.pod)
+    if (dialled := _DIALLED.search(message)) or "address not allowed" in message:
+        how = dialled["how"].strip() if dialled else message
+        reason = "refused" if "refused" in how else "unreachable"
+        return Reply(UNANSWERED, reason, how[:200], spot.pod, spot.port)
+    return Reply(ANSWERED, pod=spot.pod, port=spot.port) if _CONNECTED.search(message) else None
+
+
+def _status_message(body: bytes) -> str | None:
+    """What the API server says itself. None for what a Pod said, unless it imitates the API server."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return str(said.get("message") or "") if isinstance(said, dict) and said.get("kind") == "Status" else None
+
+
+def _held_open(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply:
+    """Whether a Pod that said nothing to the API server holds a connection open: the kubelet would say if not."""
+    try:
+        with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
+            stream.receive(until.within(QUIET))
+    except NotConnected as fault:
+        return _not_connected(fault, spot)
+    except NotUpgraded as fault:
+        return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+    except TimeoutError:
+        until.left()
+    return Reply(ANSWERED, pod=spot.pod, port=spot.port)
+
+
+def _not_connected(fault: NotConnected, spot: Spot) -> Reply:
+    reason = "refused" if "refused" in str(fault) else "unreachable"
+    return Reply(UNANSWERED, reason, str(fault)[-200:], spot.pod, spot.port)
+
+
+def _get(access: Access, namespace: str, spot: Spot, asked: HttpProbe, until: Deadline) -> Reply:
+    """One GET by port-forward."""
+    target = quote(asked.path, safe="/%?&=~:@!$'()*+,;-._")
+    host = f"{asked.service or asked.pod}.{namespace}"
+    fields = f"Host: {host}\r\nUser-Agent: seatrial-probe\r\nAccept: */*\r\nConnection: close\r\n"
+    request = f"GET {target} HTTP/1.1\r\n{fields}\r\n".encode("ascii", "ignore")
+    raw, cut = b"", ""
+    try:
+        with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
+            stream.send(request, until)
+            while not _complete(raw):
+                data = stream.receive(until)
+                if not data:
+                    break
+                raw += data
+                if len(raw) > READ + _HEAD:
+                    cut = "size"
+                    break
+    except NotConnected as fault:
+        return _by_proxy(access, namespace, spot, target, until) if not raw else _not_connected(fault, spot)
+    except NotUpgraded as fault:
+        return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+    except TimeoutError:
+        cut = "time"
+    return _parsed(raw, cut, spot)
+
+
+class _Said:
+    """Bytes in the place of a socket, for the parser of the standard library."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def makefile(self, mode: str) -> IO[bytes]:
+        return BytesIO(self._raw)
+
+
+def _read(raw: bytes) -> tuple[HTTPResponse, bytes, bool]:
+    """An answer as far as it has come: its head, its body, and whether that is all. Raises HTTPException."""
+    while interim := _INTERIM.match(raw):
+        raw = raw[interim.end() :]
+    response = HTTPResponse(cast(socket, _Said(raw)))  # all that it uses of a socket is there
+    response.begin()
+    framed = response.chunked or response.length is not None
+    body = b""
+    try:
+        while len(body) <= READ and (chunk := response.read1(READ + 1 - len(body))):
+            body += chunk
+    except (HTTPException, ValueError):
+        return response, body, False
+    return response, body, framed and not response.length
+
+
+def _complete(raw: bytes) -> bool:
+    """Whether more can only follow what is asked for: servers often keep a connection open that was to be closed."""
+    if b"\r\n\r\n" not in raw and b"\n\n" not in raw:
+        return False
+    try:
+        return _read(raw)[2]
+    except (HTTPException, ValueError):
+        return True
+
+
+def _parsed(raw: bytes, cut: str, spot: Spot) -> Reply:
+    if not raw:
+        return Reply(UNANSWERED, "silent", pod=spot.pod, port=spot.port, cut=cut)
+    try:
+        response, body, whole = _read(raw)
+    except (HTTPException, ValueError):
+        reason = "silent" if cut == "time" and raw.startswith(b"HTTP/1.") else "no-http"
+        return Reply(UNANSWERED, reason, pod=spot.pod, port=spot.port, cut=cut)
+    text = body[:READ].decode("utf-8", "replace")
+    cut = "size" if len(body) > READ else "" if whole else cut
+    return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=response.status, text=text, cut=cut)
+
+
+def _by_proxy(access: Access, namespace: str, spot: Spot, target: str, until: Deadline) -> Reply:
+    """The same by the API server's proxy, for the rare server that listens on the Pod's address alone.
+
+    For no longer than the API server may be made to collect a page.
+    """
+    path = f"{core(namespace, 'pods', f'{spot.pod}:{spot.port}')}/proxy{target}"
+    soon = until.within(DIAL)
+    own = access.another()
+    try:
+        own.patience(soon.left())
+        with own.answer(path, {"Accept": "*/*"}) as response:
+            body, cut = read(own, response, soon)
+    except TimeoutError:
+        return Reply(UNANSWERED, "silent", pod=spot.pod, port=spot.port, cut="time")
+    except HTTPException:
+        return Reply(UNANSWERED, "no-http", pod=spot.pod, port=spot.port)
+    finally:
+        own.close()
+    text = body.decode("utf-8", "replace")
+    # A link in a page of HTML comes back with the way through the proxy before it.
+    text = text.replace(path.removesuffix(target), "")
+    return replace(Reply(ANSWERED, pod=spot.pod, port=spot.port, text=text, cut=cut), code=response.status)
