@@ -79,8 +79,8 @@ def folder() -> Path:
 def read(place: Path, os: str, arch: str, kind: str = "programs") -> Pins:
     """Read `place`/pins.toml as it applies to a machine of that system and architecture.
 
-    `kind` is the key of the wanted programs: "programs" for those of clusters, "node-programs" for those that only a node
-    image holds.
+    `kind` is the key of the wanted programs: "programs" for those of clusters, "node-programs" for those that only a
+    node image holds.
     """
     content = tomllib.loads((place / "pins.toml").read_text())
     programs = {
