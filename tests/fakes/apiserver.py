@@ -1,4 +1,7 @@
-"""An API server that serves lists and discovery from memory over HTTP, and fails the way that it is told to."""
+"""An API server that serves lists and discovery from memory over HTTP, and fails the way that it is told to.
+
+What its Pods do, and the streams into them, is in tests/fakes/pods.py.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from tests.fakes import pods
+
 Object = dict[str, Any]
 
 # Kinds that this server knows: (apiVersion, kind) -> (plural, namespaced).
@@ -30,6 +35,7 @@ KINDS = {
     ("v1", "Node"): ("nodes", False),
     ("apps/v1", "Deployment"): ("deployments", True),
     ("apps/v1", "ReplicaSet"): ("replicasets", True),
+    ("discovery.k8s.io/v1", "EndpointSlice"): ("endpointslices", True),
 }
 
 _GROUP = "/(?:api/(v1)|apis/([^/]+/[^/]+))"
@@ -61,6 +67,8 @@ class FakeApiServer:
 
     def __init__(self) -> None:
         self.objects: list[Object] = []
+        self.pods: dict[tuple[str, str], pods.FakePod] = {}
+        self.allowed = True  # what a SelfSubjectAccessReview says
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.faults: list[tuple[re.Pattern[str], Fault]] = []
@@ -185,6 +193,7 @@ class FakeApiServer:
             if (o["apiVersion"], o["kind"]) == (api_version, kind)
             and namespace in (None, o["metadata"].get("namespace"))
         ]
+        items = _selected(items, parse_qs(url.query).get("labelSelector", [""])[0])
         if name is not None:
             one = next((o for o in items if o["metadata"]["name"] == name), None)
             return _json(one) if one else status(404, f'{plural} "{name}" not found')
@@ -211,6 +220,11 @@ def serving() -> Iterator[FakeApiServer]:
         yield server
     finally:
         server.stop()
+
+
+def _selected(items: list[Object], selector: str) -> list[Object]:
+    wanted = dict(part.split("=") for part in selector.split(",") if part)
+    return [o for o in items if wanted.items() <= o["metadata"].get("labels", {}).items()]
 
 
 def _resource(plural: str, about: tuple[str, bool]) -> dict[str, Any]:
@@ -254,6 +268,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         api = self.server.api
         api.headers.append(dict(self.headers.items()))
         answer = api.answer(self.path)
+        if answer.status == 404 and pods.handle(self, api.pods, api.ended):
+            return
         if api.ended.is_set():
             self.close_connection = True
             return
@@ -268,6 +284,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
         self.close_connection = self.close_connection or answer.breaks_off
+
+    def do_POST(self) -> None:
+        """The one thing that is asked by POST: what the caller may do."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        pods.say(self, 201, json.dumps({"status": {"allowed": self.server.api.allowed}}).encode())
+        self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

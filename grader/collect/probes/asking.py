@@ -8,8 +8,8 @@ from http.client import HTTPException
 
 from grader.checks.probing import ERROR, question
 from grader.collect.access import Access
-from grader.collect.probes import inside, names, web
-from grader.collect.probes.limits import ANSWER, COMMAND, Deadline
+from grader.collect.probes import inside, limits, names, web
+from grader.collect.probes.limits import Deadline
 from grader.collect.probes.targets import Refused
 from grader.labfile.schema import Probe, ProbeSpec
 from grader.model import GraderError, Probed, Reply
@@ -30,9 +30,9 @@ def ask(access: Access, namespace: str, checks: Mapping[str, Probe]) -> dict[str
 
 
 def _one(access: Access, namespace: str, spec: ProbeSpec) -> Sequence[Reply]:
-    own, until = access.another(), Deadline.after(COMMAND if spec.exec else ANSWER)
+    own = access.another()
     try:
-        return _replies(own, namespace, spec, until)
+        return _replies(own, namespace, spec)
     except Refused as refused:
         return (refused.reply,)
     except GraderError as fault:
@@ -45,11 +45,12 @@ def _one(access: Access, namespace: str, spec: ProbeSpec) -> Sequence[Reply]:
         own.close()
 
 
-def _replies(access: Access, namespace: str, spec: ProbeSpec, until: Deadline) -> Sequence[Reply]:
+def _replies(access: Access, namespace: str, spec: ProbeSpec) -> Sequence[Reply]:
     if spec.http is not None:
-        return web.http(access, namespace, spec.http, until)
+        return web.http(access, namespace, spec.http)
     if spec.tcp is not None:
-        return web.tcp(access, namespace, spec.tcp, until)
+        return web.tcp(access, namespace, spec.tcp)
+    until = Deadline.after(limits.COMMAND if spec.exec else limits.ANSWER)
     if spec.dns is not None:
         return (names.look_up(access, namespace, spec.dns, until),)
     if spec.exec is not None:

@@ -52,6 +52,7 @@ def log(access: Access, namespace: str, asked: LogsProbe, until: Deadline) -> Re
     container = _container(pod, asked.container)
     query = urlencode({"container": container, "tailLines": LINES, "limitBytes": READ + 1})
     path = f"{core(namespace, 'pods', asked.pod)}/log?{query}"
+    access.patience(until.left())
     with access.answer(path, {"Accept": "*/*"}) as response:
         body, cut = read(access, response, until)
     text = body.decode("utf-8", "replace")

@@ -10,7 +10,9 @@ the Pod sends it, and ends where we stop reading.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from socket import socket
@@ -21,6 +23,7 @@ import orjson
 
 from grader.checks.probing import ANSWERED, ERROR, UNANSWERED
 from grader.collect.access import Access
+from grader.collect.probes import limits
 from grader.collect.probes.forwarding import Forwarded, NotConnected
 from grader.collect.probes.inside import read, refusal
 from grader.collect.probes.limits import READ, Deadline
@@ -31,9 +34,11 @@ from grader.labfile.schema import HttpProbe, TcpProbe
 from grader.model import Reply
 
 # Seconds for the API server's connection to a Pod; a Pod that takes it and says nothing uses them up.
-DIAL = 1.5
+DIAL = 1.0
 # Seconds for which a stream into the Pod must stay open to count as connected where nothing is said.
-QUIET = 0.5
+QUIET = 0.3
+# A server that takes one connection after another may need a moment between two, in seconds.
+_PAUSES = (0.05, 0.2)
 # Bytes of a head of HTTP.
 _HEAD = 64 << 10
 _DIALLED = re.compile(r"\bdial tcp\b.*?: (?P<how>[^:]*(?:: [^:]*)?)$", re.DOTALL)
@@ -43,28 +48,43 @@ _CONNECTED = re.compile(r"invalid upgrade response|malformed HTTP|\bEOF$|connect
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
 
 
-def tcp(access: Access, namespace: str, asked: TcpProbe, until: Deadline) -> list[Reply]:
-    """Connect to each Pod, up to the first that does not take it. Raises Refused, ApiFault and OSError."""
-    found = []
-    for spot in spots(access, namespace, asked):
-        reply = _dial(access, namespace, spot, until) or _held_open(access, namespace, spot, until)
-        found.append(reply)
-        if reply.state != ANSWERED:
-            break
-    return found
+def tcp(access: Access, namespace: str, asked: TcpProbe) -> list[Reply]:
+    """Connect to each Pod. Raises Refused, ApiFault and OSError."""
+
+    def connected(own: Access, spot: Spot) -> Reply:
+        until = Deadline.after(limits.ANSWER)
+        return _dial(own, namespace, spot, until) or _held_open(own, namespace, spot, until)
+
+    return _of_each(access, spots(access, namespace, asked), connected)
 
 
-def http(access: Access, namespace: str, asked: HttpProbe, until: Deadline) -> list[Reply]:
-    """GET the path from each Pod, up to the first that does not answer. Raises Refused, ApiFault and OSError."""
-    found = []
-    for spot in spots(access, namespace, asked):
-        reply = _dial(access, namespace, spot, until)
-        if reply is None or reply.state == ANSWERED:
-            reply = _get(access, namespace, spot, asked, until)
-        found.append(reply)
-        if reply.state != ANSWERED:
-            break
-    return found
+def http(access: Access, namespace: str, asked: HttpProbe) -> list[Reply]:
+    """GET the path from each Pod. Raises Refused, ApiFault and OSError."""
+
+    def got(own: Access, spot: Spot) -> Reply:
+        until = Deadline.after(limits.ANSWER)
+        reply = _dial(own, namespace, spot, until)
+        known = reply is not None and reply.state != ANSWERED
+        return reply if reply and known else _get(own, namespace, spot, asked, until)
+
+    return _of_each(access, spots(access, namespace, asked), got)
+
+
+def _of_each(access: Access, found: Iterable[Spot], ask: Callable[[Access, Spot], Reply]) -> list[Reply]:
+    """The replies of all Pods, who are asked side by side, up to the first that did not answer."""
+
+    def one(spot: Spot) -> Reply:
+        own = access.another()
+        try:
+            return ask(own, spot)
+        finally:
+            own.close()
+
+    every = list(found)
+    with ThreadPoolExecutor(len(every), thread_name_prefix="probe-pod") as pool:
+        replies = list(pool.map(one, every))
+    last = next((i for i, reply in enumerate(replies) if reply.state != ANSWERED), len(replies))
+    return replies[: last + 1]
 
 
 def _dial(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply | None:
@@ -87,6 +107,11 @@ def _dial(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply 
     message = _status_message(body)
     if message is None:
         return Reply(ANSWERED, pod=spot.pod, port=spot.port)
+    return _interpreted(access, namespace, spot, status, message)
+
+
+def _interpreted(access: Access, namespace: str, spot: Spot, status: int, message: str) -> Reply | None:
+    """What the API server says of its connection to a Pod. None where it says nothing of it."""
     # A Pod can imitate a refusal, to have an error made of its failure.
     if status in (401, 403) and not may_connect(access.kubeconfig, namespace):
         said = f"the API server does not let this identity connect to Pods ({message}); grade with one that may"
@@ -111,13 +136,16 @@ def _held_open(access: Access, namespace: str, spot: Spot, until: Deadline) -> R
     """Whether a Pod that said nothing to the API server holds a connection open: the kubelet would say if not."""
     try:
         with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
-            stream.receive(until.within(QUIET))
+            try:
+                stream.receive(until.within(QUIET))
+            except TimeoutError:
+                until.left()
+            except ConnectionError:
+                access.get("/version")  # a Pod may hang up, an API server may not
     except NotConnected as fault:
         return _not_connected(fault, spot)
     except NotUpgraded as fault:
         return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
-    except TimeoutError:
-        until.left()
     return Reply(ANSWERED, pod=spot.pod, port=spot.port)
 
 
@@ -132,25 +160,37 @@ def _get(access: Access, namespace: str, spot: Spot, asked: HttpProbe, until: De
     host = f"{asked.service or asked.pod}.{namespace}"
     fields = f"Host: {host}\r\nUser-Agent: seatrial-probe\r\nAccept: */*\r\nConnection: close\r\n"
     request = f"GET {target} HTTP/1.1\r\n{fields}\r\n".encode("ascii", "ignore")
-    raw, cut = b"", ""
+    for pause in (*_PAUSES, None):
+        try:
+            with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
+                raw, cut = _exchange(access, stream, request, until)
+            return _parsed(raw, cut, spot)
+        except NotConnected:
+            if pause is not None:
+                time.sleep(min(pause, until.left()))
+        except NotUpgraded as fault:
+            return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+    return _by_proxy(access, namespace, spot, target, until)
+
+
+def _exchange(access: Access, stream: Forwarded, request: bytes, until: Deadline) -> tuple[bytes, str]:
+    """What a Pod says to a request, and what cut it: "", "size" or "time". Raises NotConnected, ApiFault."""
+    raw = b""
     try:
-        with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
-            stream.send(request, until)
-            while not _complete(raw):
-                data = stream.receive(until)
-                if not data:
-                    break
-                raw += data
-                if len(raw) > READ + _HEAD:
-                    cut = "size"
-                    break
-    except NotConnected as fault:
-        return _by_proxy(access, namespace, spot, target, until) if not raw else _not_connected(fault, spot)
-    except NotUpgraded as fault:
-        return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+        stream.send(request, until)
+        while not _complete(raw):
+            data = stream.receive(until)
+            if not data:
+                break
+            raw += data
+            if len(raw) > READ + _HEAD:
+                return raw, "size"
     except TimeoutError:
-        cut = "time"
-    return _parsed(raw, cut, spot)
+        return raw, "time"
+    except ConnectionError:
+        # A Pod that hangs up can do this, and so can an API server that dies: only that one is an error.
+        access.get("/version")
+    return raw, ""
 
 
 class _Said:
@@ -220,7 +260,11 @@ def _by_proxy(access: Access, namespace: str, spot: Spot, target: str, until: De
         return Reply(UNANSWERED, "no-http", pod=spot.pod, port=spot.port)
     finally:
         own.close()
+    if (message := _status_message(body)) and (
+        failed := _interpreted(access, namespace, spot, response.status, message)
+    ):
+        return failed
     text = body.decode("utf-8", "replace")
     # A link in a page of HTML comes back with the way through the proxy before it.
     text = text.replace(path.removesuffix(target), "")
-    return replace(Reply(ANSWERED, pod=spot.pod, port=spot.port, text=text, cut=cut), code=response.status)
+    return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=response.status, text=text, cut=cut)
