@@ -177,9 +177,11 @@ def _body(reply: Reply) -> str:
 
 def _exec(asked: ExecProbe, reply: Reply) -> str:
     end = ending(reply.text)
-    printed = f'; the end of its output: "{end}"' if end else "; it printed nothing"
+    nothing = "; nothing that it printed can be shown" if reply.text else "; it printed nothing"
+    printed = f'; the end of its output: "{end}"' if end else nothing
     if reply.code is None:
-        return f"it was cut{_cut(reply) or ', as it did not end'}{printed}"
+        why = "it had not ended in time" if reply.cut == "time" else "it prints more than is read"
+        return f"{why}, and was ended{printed}"
     if reply.code != asked.exit_code:
         return f"exit code {reply.code}, expected {asked.exit_code}{printed}"
     if asked.contains is not None and asked.contains not in reply.text:

@@ -151,12 +151,14 @@ class Access:
             raise
 
     @contextmanager
-    def answer(self, target: str, extra: Mapping[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
-        """Send one GET and hand out its answer as it comes. Raises OSError and HTTPException as they happen."""
+    def answer(
+        self, target: str, extra: Mapping[str, str] | None = None, *, method: str = "GET"
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send one GET or HEAD and hand out its answer as it comes. Raises OSError and HTTPException as they happen."""
         if self._connection is None:
             self._connection = connect(self.kubeconfig)
         headers = {"Accept": "application/json", "User-Agent": _AGENT, **(extra or {}), **self.kubeconfig.headers}
-        self._connection.request("GET", self.kubeconfig.server.path.rstrip("/") + target, headers=headers)
+        self._connection.request(method, self.kubeconfig.server.path.rstrip("/") + target, headers=headers)
         response = self._connection.getresponse()
         try:
             yield response

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from grader.checks import compile as compile_partial
 from grader.checks import judge
+from grader.checks.probing import ERROR, UNANSWERED, lacking, replies
 from grader.checks.wording import shown
 from grader.explain import objects
 from grader.explain.chains import causes, makers_of, state
@@ -113,6 +114,20 @@ def _count(check: Count, scene: Scene) -> str | None:
 
 
 def _probe(check: Probe, scene: Scene) -> str | None:
+    """A reply tells more than objects do where somebody answered; where nobody did, the objects say why."""
+    found = replies(check, "", scene.relations.evidence.now)
+    reply = lacking(check.probe, found) if found is not None else None
+    if reply is None or reply.state == ERROR:
+        return None
+    said = _first(find(scene, check.probe, reply) for find in MISTAKES.unanswered.values())
+    if reply.state == UNANSWERED and reply.reason not in ("external-name", "no-container"):
+        said = _asked_object(check, scene) or said
+    if said is None and check.message:
+        said = _first(find(scene, check.probe, reply) for find in MISTAKES.replied.values())
+    return said
+
+
+def _asked_object(check: Probe, scene: Scene) -> str | None:
     spec = check.probe
     target = spec.http or spec.tcp
     service = target.service if target else None

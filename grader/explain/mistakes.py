@@ -17,8 +17,8 @@ from grader.explain.objects import at, kind_word, name, namespace, shown, text
 from grader.explain.relations import Relations
 from grader.explain.selectors import nearest
 from grader.labfile import LoadedLab
-from grader.labfile.schema import CallPattern
-from grader.model import Call, Object
+from grader.labfile.schema import CallPattern, ProbeSpec
+from grader.model import Call, Object, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Scene:
 Broken = Callable[[Scene, Object], str | None]
 Missing = Callable[[Scene, Look], str | None]
 Uncalled = Callable[[CallPattern, list[Call]], str | None]
+Unanswered = Callable[[Scene, ProbeSpec, Reply], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ class Registry:
     missing: dict[str, Missing] = field(default_factory=dict)  # nothing that the check looks for is there
     staying: dict[str, Broken] = field(default_factory=dict)  # something is there that should not be
     uncalled: dict[str, Uncalled] = field(default_factory=dict)  # the student did not make the call
+    # A probe got no answer, or another: with a deeper cause, or with what the check's own sentence says as well.
+    unanswered: dict[str, Unanswered] = field(default_factory=dict)
+    replied: dict[str, Unanswered] = field(default_factory=dict)
 
     def names(self) -> set[str]:
         """The name of every mistake."""
@@ -108,6 +112,8 @@ class Registry:
             *self.missing,
             *self.staying,
             *self.uncalled,
+            *self.unanswered,
+            *self.replied,
         }
 
 
@@ -150,6 +156,17 @@ def uncalled(mistake: str) -> Callable[[Uncalled], Uncalled]:
 
     def register(find: Uncalled) -> Uncalled:
         MISTAKES.uncalled[mistake] = find
+        return find
+
+    return register
+
+
+def unanswered(mistake: str, *, deeper: bool = False) -> Callable[[Unanswered], Unanswered]:
+    """Register a rule on a probe's reply that is not as asked. Without `deeper` it says what the check's own sentence
+    says, for checks whose author wrote another."""
+
+    def register(find: Unanswered) -> Unanswered:
+        (MISTAKES.unanswered if deeper else MISTAKES.replied)[mistake] = find
         return find
 
     return register

@@ -282,8 +282,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body) + (1000 if answer.breaks_off else 0)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(b"" if self.command == "HEAD" else answer.body)
         self.close_connection = self.close_connection or answer.breaks_off
+
+    def do_HEAD(self) -> None:
+        """Only a Pod is asked so, by the proxy."""
+        self.do_GET()
 
     def do_POST(self) -> None:
         """The one thing that is asked by POST: what the caller may do."""

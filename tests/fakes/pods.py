@@ -50,6 +50,7 @@ class Request(Protocol):
     """What is used of an http.server handler."""
 
     path: str
+    command: str
     headers: Any
     connection: socket.socket
     close_connection: bool
@@ -111,9 +112,9 @@ def handle(request: Request, pods: Mapping[tuple[str, str], FakePod], ended: Any
 
 
 def say(request: Request, status: int, body: bytes, kind: str = "application/json") -> None:
-    """One whole answer."""
+    """One whole answer, without its body to a HEAD."""
     head = f"HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    request.connection.sendall(head.encode() + body)
+    request.connection.sendall(head.encode() + (b"" if request.command == "HEAD" else body))
 
 
 def _status(code: int, message: str) -> bytes:
@@ -122,7 +123,10 @@ def _status(code: int, message: str) -> bytes:
 
 
 def _proxy(request: Request, pod: FakePod, port: int, path: str, ended: Any) -> None:
-    """As the API server: a connection to the Pod's address; with Upgrade no body of an answer below 400."""
+    """As the API server: a connection to the Pod's address. A request to upgrade it is a fault of whoever asks."""
+    if request.headers.get("Upgrade"):
+        raise AssertionError("the proxy to a Pod must not be asked to upgrade: its memory has no bound then")
+    head = request.command == "HEAD"
     listener = {**pod.ports, **pod.address}.get(port)
     if listener is None:
         refused = f"dial tcp 10.244.0.9:{port}: connect: connection refused"
@@ -141,8 +145,8 @@ def _proxy(request: Request, pod: FakePod, port: int, path: str, ended: Any) -> 
     if status is None:
         malformed = f'malformed HTTP response "{answer[:20].decode("latin-1")}"'
         say(request, 503, _status(503, f"error trying to reach service: net/http: {malformed}"))
-    elif request.headers.get("Upgrade") and int(status[1]) < 400:
-        say(request, 500, _status(500, f"invalid upgrade response: status code {int(status[1])}"))
+    elif head:
+        request.connection.sendall(answer.partition(b"\r\n\r\n")[0] + b"\r\nConnection: close\r\n\r\n")
     else:
         request.connection.sendall(answer)
 

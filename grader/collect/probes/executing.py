@@ -16,7 +16,9 @@ from grader.collect.kubeconfig import Kubeconfig
 from grader.collect.probes.limits import READ, Deadline
 from grader.collect.probes.websocket import NotUpgraded, WebSocket
 
-_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+# Not v5: that one the API server translates itself, and goes on reading when we are gone; v4 it hands through to the
+# kubelet, so what we do not read is not read by anybody, and a command that prints is ended by the closed stream.
+_PROTOCOLS = ("v4.channel.k8s.io",)
 _OUTPUT, _ERRORS, _STATUS = 1, 2, 3
 
 
@@ -44,8 +46,9 @@ def execute(at: Kubeconfig, pod: str, container: str, command: Sequence[str], un
     return ran
 
 
-# Closing its stream does not end a command: containerd lets it run on. So it is looked for by its words among the
-# processes that came by exec (they have no parent inside), and killed with its children (it leads a group).
+# Closing its stream does not end a command that prints nothing: containerd lets it run on. So it is looked for by its
+# words among the processes that came by exec (they have no parent inside), and killed with its children (it leads a
+# group).
 _KILL = """
 for d in /proc/[0-9]*; do
   p=${d#/proc/}; parent=; words=
@@ -69,22 +72,22 @@ def _kill(at: Kubeconfig, pod: str, container: str, command: Sequence[str]) -> N
 def _run(at: Kubeconfig, pod: str, container: str, command: Sequence[str], until: Deadline) -> Ran:
     query = [("command", word) for word in command]
     query += [("container", container), ("stdout", "true"), ("stderr", "true")]
-    output = b""
+    output = bytearray()
     with WebSocket.open(at, f"{pod}/exec", query, _PROTOCOLS, until) as stream:
         while True:
             try:
                 message = stream.receive(until)
             except TimeoutError:
-                return Ran(None, output, "time")
+                return Ran(None, bytes(output), "time")
             if message is None:
                 raise CannotExecute("the stream of the command broke off")
             channel, data = message[:1], message[1:]
             if channel in (bytes([_OUTPUT]), bytes([_ERRORS])):
                 output += data
                 if len(output) > READ:
-                    return Ran(None, output[:READ], "size")
+                    return Ran(None, bytes(output[:READ]), "size")
             elif channel == bytes([_STATUS]) and data:
-                return Ran(_code(data), output)
+                return Ran(_code(data), bytes(output))
 
 
 def _code(data: bytes) -> int:

@@ -1,10 +1,12 @@
 """http and tcp: whether a Pod answers at its address, and what.
 
 Two ways lead to a Pod, and each alone could be wrong. The API server's proxy connects to the Pod's address, as a
-Service does, so what listens on the container's loopback alone is not reached, as it should be; but of a page of HTML
-it keeps the whole in its memory, however long the Pod makes it, and rewrites the links. So it is asked with the header
-Upgrade, for which it passes on little more than the status. The answer itself comes by port-forward, byte for byte as
-the Pod sends it, and ends where we stop reading.
+Service does, so what listens on the container's loopback alone is not reached, as it should be; but it keeps a whole
+page of HTML in its memory, to rewrite the links, however long the Pod makes it. So it is asked by HEAD, whose answer
+has no body. The answer itself comes by port-forward, byte for byte as the Pod sends it, and ends where we stop reading.
+
+Never send the proxy a request to upgrade a Pod's connection: it then reads the head of the answer without a bound and
+without an end, also when nobody waits for it any more. A Pod that sends zeros for ever took 22 GB of an API server.
 """
 
 from __future__ import annotations
@@ -13,10 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException, HTTPResponse
-from io import BytesIO
-from socket import socket
-from typing import IO, cast
+from http.client import HTTPException
 from urllib.parse import quote
 
 import orjson
@@ -24,6 +23,7 @@ import orjson
 from grader.checks.probing import ANSWERED, ERROR, UNANSWERED
 from grader.collect.access import Access
 from grader.collect.probes import limits
+from grader.collect.probes.answers import Ending, begun, body_of
 from grader.collect.probes.forwarding import Forwarded, NotConnected
 from grader.collect.probes.inside import read, refusal
 from grader.collect.probes.limits import READ, Deadline
@@ -33,19 +33,20 @@ from grader.collect.probes.websocket import NotUpgraded
 from grader.labfile.schema import HttpProbe, TcpProbe
 from grader.model import Reply
 
-# Seconds for the API server's connection to a Pod; a Pod that takes it and says nothing uses them up.
-DIAL = 1.0
+# Seconds for the API server's connection to a Pod; a Pod that takes it and says nothing uses them up. And for those few
+# answers that are had through it: longer, and an endless one would fill too much of its memory.
+DIAL, PROXIED = 1.0, 0.5
 # Seconds for which a stream into the Pod must stay open to count as connected where nothing is said.
 QUIET = 0.3
+# The API server's status for a Pod to which it cannot connect, or whose answer is not HTTP; a Pod may give it as well.
+_UNAVAILABLE = 503
 # A server that takes one connection after another may need a moment between two, in seconds.
 _PAUSES = (0.05, 0.2)
 # Bytes of a head of HTTP.
 _HEAD = 64 << 10
 _DIALLED = re.compile(r"\bdial tcp\b.*?: (?P<how>[^:]*(?:: [^:]*)?)$", re.DOTALL)
-# What the API server says once it is connected: of the answer's status, or of an answer that is not HTTP.
-_CONNECTED = re.compile(r"invalid upgrade response|malformed HTTP|\bEOF$|connection reset|\bread tcp\b|broken pipe")
-# Interim answers (103 Early Hints), before the one that counts.
-_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+# What the API server says once it is connected, of an answer that is not HTTP.
+_CONNECTED = re.compile(r"malformed HTTP|\bEOF$|connection reset|\bread tcp\b|broken pipe|server closed|http2")
 
 
 def tcp(access: Access, namespace: str, asked: TcpProbe) -> list[Reply]:
@@ -89,25 +90,33 @@ def _of_each(access: Access, found: Iterable[Spot], ask: Callable[[Access, Spot]
 
 def _dial(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply | None:
     """Let the API server connect to the Pod's address. None where it is not known whether it could."""
-    path = f"{core(namespace, 'pods', f'{spot.pod}:{spot.port}')}/proxy/"
-    upgrade = {"Connection": "Upgrade", "Upgrade": "seatrial-probe", "Accept": "*/*"}
-    soon = until.within(DIAL)
-    own = access.another()
+    connected = Reply(ANSWERED, pod=spot.pod, port=spot.port)
     try:
-        own.patience(soon.left())
-        with own.answer(path, upgrade) as response:
-            status = response.status
-            body, _ = (b"", "") if status == 101 else read(own, response, soon)
+        status, _, _ = _proxied(access, "HEAD", _way(namespace, spot), until.within(DIAL))
+        if status not in (401, 403, _UNAVAILABLE):
+            return connected
+        status, body, _ = _proxied(access, "GET", _way(namespace, spot), until.within(PROXIED))
     except TimeoutError:
         return None
     except HTTPException:
-        return Reply(ANSWERED, pod=spot.pod, port=spot.port)  # the Pod's own words, passed on as they are
+        return connected  # the Pod's own words, passed on as they are
+    message = _status_message(body)
+    return connected if message is None else _interpreted(access, namespace, spot, status, message)
+
+
+def _way(namespace: str, spot: Spot) -> str:
+    return f"{core(namespace, 'pods', f'{spot.pod}:{spot.port}')}/proxy/"
+
+
+def _proxied(access: Access, method: str, path: str, until: Deadline) -> tuple[int, bytes, str]:
+    """An answer by the API server's proxy: its status, its body, and what cut it. Raises OSError and HTTPException."""
+    own = access.another()
+    try:
+        own.patience(until.left())
+        with own.answer(path, {"Accept": "*/*"}, method=method) as response:
+            return response.status, *read(own, response, until)
     finally:
         own.close()
-    message = _status_message(body)
-    if message is None:
-        return Reply(ANSWERED, pod=spot.pod, port=spot.port)
-    return _interpreted(access, namespace, spot, status, message)
 
 
 def _interpreted(access: Access, namespace: str, spot: Spot, status: int, message: str) -> Reply | None:
@@ -175,70 +184,36 @@ def _get(access: Access, namespace: str, spot: Spot, asked: HttpProbe, until: De
 
 def _exchange(access: Access, stream: Forwarded, request: bytes, until: Deadline) -> tuple[bytes, str]:
     """What a Pod says to a request, and what cut it: "", "size" or "time". Raises NotConnected, ApiFault."""
-    raw = b""
+    raw, ending = bytearray(), Ending()
     try:
         stream.send(request, until)
-        while not _complete(raw):
+        while not ending.reached(raw):
             data = stream.receive(until)
             if not data:
                 break
             raw += data
             if len(raw) > READ + _HEAD:
-                return raw, "size"
+                return bytes(raw), "size"
     except TimeoutError:
-        return raw, "time"
+        return bytes(raw), "time"
     except ConnectionError:
         # A Pod that hangs up can do this, and so can an API server that dies: only that one is an error.
         access.get("/version")
-    return raw, ""
-
-
-class _Said:
-    """Bytes in the place of a socket, for the parser of the standard library."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def makefile(self, mode: str) -> IO[bytes]:
-        return BytesIO(self._raw)
-
-
-def _read(raw: bytes) -> tuple[HTTPResponse, bytes, bool]:
-    """An answer as far as it has come: its head, its body, and whether that is all. Raises HTTPException."""
-    while interim := _INTERIM.match(raw):
-        raw = raw[interim.end() :]
-    response = HTTPResponse(cast(socket, _Said(raw)))  # all that it uses of a socket is there
-    response.begin()
-    framed = response.chunked or response.length is not None
-    body = b""
-    try:
-        while len(body) <= READ and (chunk := response.read1(READ + 1 - len(body))):
-            body += chunk
-    except (HTTPException, ValueError):
-        return response, body, False
-    return response, body, framed and not response.length
-
-
-def _complete(raw: bytes) -> bool:
-    """Whether more can only follow what is asked for: servers often keep a connection open that was to be closed."""
-    if b"\r\n\r\n" not in raw and b"\n\n" not in raw:
-        return False
-    try:
-        return _read(raw)[2]
-    except (HTTPException, ValueError):
-        return True
+    return bytes(raw), ""
 
 
 def _parsed(raw: bytes, cut: str, spot: Spot) -> Reply:
     if not raw:
         return Reply(UNANSWERED, "silent", pod=spot.pod, port=spot.port, cut=cut)
     try:
-        response, body, whole = _read(raw)
+        response = begun(raw)
     except (HTTPException, ValueError):
         reason = "silent" if cut == "time" and raw.startswith(b"HTTP/1.") else "no-http"
         return Reply(UNANSWERED, reason, pod=spot.pod, port=spot.port, cut=cut)
+    body, whole = body_of(response)
+    framed = response.chunked or response.length is not None
     text = body[:READ].decode("utf-8", "replace")
-    cut = "size" if len(body) > READ else "" if whole else cut
+    cut = "size" if len(body) > READ else "" if whole and framed else cut
     return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=response.status, text=text, cut=cut)
 
 
@@ -247,24 +222,17 @@ def _by_proxy(access: Access, namespace: str, spot: Spot, target: str, until: De
 
     For no longer than the API server may be made to collect a page.
     """
-    path = f"{core(namespace, 'pods', f'{spot.pod}:{spot.port}')}/proxy{target}"
-    soon = until.within(DIAL)
-    own = access.another()
+    way = _way(namespace, spot)
     try:
-        own.patience(soon.left())
-        with own.answer(path, {"Accept": "*/*"}) as response:
-            body, cut = read(own, response, soon)
+        status, body, cut = _proxied(access, "GET", way + target.removeprefix("/"), until.within(PROXIED))
     except TimeoutError:
         return Reply(UNANSWERED, "silent", pod=spot.pod, port=spot.port, cut="time")
     except HTTPException:
         return Reply(UNANSWERED, "no-http", pod=spot.pod, port=spot.port)
-    finally:
-        own.close()
-    if (message := _status_message(body)) and (
-        failed := _interpreted(access, namespace, spot, response.status, message)
-    ):
+    message = _status_message(body)
+    failed = None if message is None else _interpreted(access, namespace, spot, status, message)
+    if failed is not None and failed.state != ANSWERED:
         return failed
-    text = body.decode("utf-8", "replace")
     # A link in a page of HTML comes back with the way through the proxy before it.
-    text = text.replace(path.removesuffix(target), "")
-    return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=response.status, text=text, cut=cut)
+    text = body.decode("utf-8", "replace").replace(way.removesuffix("/"), "")
+    return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=status, text=text, cut=cut)

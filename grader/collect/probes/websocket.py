@@ -51,7 +51,7 @@ class WebSocket:
 
     def __init__(self, connection: HTTPConnection, ahead: bytes) -> None:
         """`ahead` are bytes that came with the head of the answer."""
-        self._connection, self._ahead = connection, ahead
+        self._connection, self._ahead = connection, bytearray(ahead)
 
     @property
     def _socket(self) -> socket.socket:
@@ -161,7 +161,8 @@ class WebSocket:
             if not chunk:
                 return None
             self._ahead += chunk
-        taken, self._ahead = self._ahead[:count], self._ahead[count:]
+        taken = bytes(self._ahead[:count])
+        del self._ahead[:count]
         return taken
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from grader.collect import Access
 from grader.collect.probes import asking, limits, web
+from grader.collect.probes.answers import Ending
 from grader.collect.probes.names import Resolver, parse, query
 from grader.collect.probes.websocket import Broken
 from grader.labfile.schema import Probe
@@ -28,6 +29,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("ANSWER", 1.5), ("COMMAND", 1.0)):
         monkeypatch.setattr(limits, name, seconds)
     monkeypatch.setattr(web, "DIAL", 0.3)
+    monkeypatch.setattr(web, "PROXIED", 0.3)
     monkeypatch.setattr(web, "QUIET", 0.2)
 
 
@@ -130,7 +132,7 @@ def test_what_listens_on_its_address_alone_is_reached(server: FakeApiServer, acc
         (page("", status=302, Location="http://169.254.169.254/"), {"state": "answered", "code": 302, "text": ""}),
         (raw(b"HTTP/1.1 200 OK\r\n\r\nto the end"), {"code": 200, "text": "to the end", "cut": ""}),
         (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), {"text": "abc"}),
-        (raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), {"code": 200}),
+        (raw(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), {"code": 200}),
         (raw(b"SSH-2.0-OpenSSH\r\n"), {"state": "unanswered", "reason": "no-http"}),
         (raw(b"HTTP/1.1 abc\r\n\r\n"), {"state": "unanswered", "reason": "no-http"}),
         (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), {"code": 200, "text": ""}),
@@ -159,6 +161,19 @@ def test_an_answer_that_never_ends_is_cut(server: FakeApiServer, access: Access,
     found = one(access, http={"pod": "web-1", "port": 80})
     assert (found.state, found.cut) == ("answered", "size")
     assert len(found.text) <= limits.READ
+
+
+def test_an_answer_ends_where_it_says() -> None:
+    """The connection stays open: whoever waited for its end would find none."""
+    for head in (b"", b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"):
+        for body in (b"Content-Length: 2\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"):
+            for pieces in ((head + b"HTTP/1.1 200 OK\r\n" + body,), (head, b"HTTP/1.1 200 OK\r\n", body)):
+                ending, raw_ = Ending(), bytearray()
+                for piece in pieces[:-1]:
+                    raw_ += piece
+                    assert not ending.reached(raw_)
+                raw_ += pieces[-1]
+                assert ending.reached(raw_)
 
 
 @pytest.mark.parametrize("endless", [b"X-More: 1\r\n" * 3000, b"x" * 30000])
