@@ -83,11 +83,11 @@ def _changed(name: str, output: str, sentence: str) -> None:
 
 @cluster.command()
 @NAME
-@click.option("--provider", default="auto", show_default=True, help="kwok, existing, or another that is installed.")
+@click.option("--provider", default="auto", show_default=True, help="kwok, kind, existing, or another.")
 @click.option("--student", default="student", show_default=True, help="The student's user name.")
 @click.option("--kubeconfig", type=FILE, help="For the provider existing: the cluster's kubeconfig.")
 @click.option("--student-kubeconfig", type=FILE, help="For the provider existing: the student's, if it is another.")
-@click.option("--nodes", type=click.IntRange(1, 50), default=3, show_default=True, help="For the provider kwok.")
+@click.option("--nodes", type=click.IntRange(1, 50), help="How many.  [default: 3 with kwok, 1 with kind]")
 @click.option("--keep-on-failure", is_flag=True, help="Leave a half-made cluster behind, to look at its logs.")
 @OUTPUT
 def up(name: str, provider: str, keep_on_failure: bool, output: str, **spec: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -22,12 +23,12 @@ class ClusterSpec:
     """What to make. `student` is the user name of the student's certificate.
 
     The two files are for the provider `existing`, which makes nothing: the platform's kubeconfig of a cluster that is
-    there, and the student's, where that is another.
+    there, and the student's, where that is another. `nodes` is how many; None is the provider's usual number.
     """
 
     name: str
     student: str = "student"
-    nodes: int = 3
+    nodes: int | None = None
     kubeconfig: Path | None = None
     student_kubeconfig: Path | None = None
 
@@ -65,6 +66,13 @@ class Provider(Protocol):
 
     def kubeconfig(self, name: str, identity: Identity) -> Path:
         """The kubeconfig file (0600) of an identity. Raises PermanentError for an unknown cluster."""
+        ...
+
+    def bring(self, name: str, references: Iterable[str]) -> tuple[str, ...]:
+        """Bring container images of this machine into the cluster, and return those that neither has.
+
+        Where no container runs, or somebody else sees to the images, nothing is brought and nothing is missing.
+        """
         ...
 
     def stop(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -68,6 +69,10 @@ class FakeProvider:
     def kubeconfig(self, name: str, identity: Identity) -> Path:
         store.ready(name)
         return store.kubeconfig_file(name, identity)
+
+    def bring(self, name: str, references: Iterable[str]) -> tuple[str, ...]:
+        store.ready(name)
+        return tuple(r for r in references if "missing" in r)
 
     def stop(self, name: str) -> None:
         with store.lock(name):

@@ -12,13 +12,13 @@ from typing import Any
 import yaml
 
 from clusters.errors import TransientError
+from clusters.identity.files import ADMISSION, STUDENT
 from clusters.kwok.api import COLLECTIONS, CREATED, Api
 from clusters.kwok.layout import Layout
 from clusters.kwok.nodes import node
 from clusters.model import PLATFORM_NAMESPACE
 
 MANIFESTS = Path(__file__).parent / "manifests"
-RIGHTS = Path(__file__).parent.parent / "identity" / "manifests"
 METRICS = "v1beta1.metrics.k8s.io"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 # How often a condition is looked at, in seconds.
@@ -33,7 +33,7 @@ class Stopped(Exception):
 
 def objects(nodes: int, metrics_port: int) -> Iterator[dict[str, Any]]:
     """What every cluster has from the start. The admission policies' bindings come last, as one is waited for."""
-    files = [MANIFESTS / "cluster.yaml", RIGHTS / "student.yaml", RIGHTS / "admission.yaml"]
+    files = [MANIFESTS / "cluster.yaml", STUDENT, ADMISSION]
     # The C loader, as half of the time would go into parsing.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     documents = [d for f in files for d in yaml.load_all(f.read_text(), loader) if d]
@@ -59,13 +59,13 @@ def begin(layout: Layout, server: str, nodes: int, metrics_port: int, stop: thre
             platform.create(thing)
     finally:
         platform.close()
-    usable(layout, server, stop)
+    usable(layout.pki, server, stop)
 
 
-def usable(layout: Layout, server: str, stop: threading.Event) -> None:
-    """Wait until the control plane works and the student is both let in and held back."""
-    platform = Api(server, layout.pki, "admin")
-    student = Api(server, layout.pki, "student")
+def usable(pki: Path, server: str, stop: threading.Event) -> None:
+    """Wait until the control plane works and the student is both let in and held back. `pki` has both's certificates."""
+    platform = Api(server, pki, "admin")
+    student = Api(server, pki, "student")
     try:
         _until(
             "the default ServiceAccount exists",

@@ -42,7 +42,7 @@ def start(layout: Layout, server: str) -> None:
     """Start what does not run of a cluster that was made before. Raises ClusterError, PortTaken among them."""
     with disk_full_told(layout):
         processes.correct_pid_files(layout)
-        _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout, server, stop))
+        _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout.pki, server, stop))
 
 
 def _boot(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clusters.identity.files import AUDIT_POLICY
 from clusters.kwok.layout import Layout
 from clusters.tools import program
 
@@ -101,7 +102,7 @@ def kwokctl_configuration(layout: Layout, ports: Mapping[str, int]) -> dict[str,
             "securePort": True,
             "kubeAuthorization": True,
             "kubeAdmission": True,
-            "kubeAuditPolicy": str(MANIFESTS / "audit-policy.yaml"),
+            "kubeAuditPolicy": str(AUDIT_POLICY),
             "cacheDir": str(layout.folder / "cache"),
             "enable": ["metrics-server"],
             "metricsServerManifests": [str(MANIFESTS / "metrics-server")],

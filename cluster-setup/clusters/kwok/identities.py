@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from clusters import store
 from clusters.identity import kubeconfig
 from clusters.identity.certificates import Authority
+from clusters.identity.files import STUDENTS
 from clusters.kwok.layout import Layout
 
-# The group that the student's rights are bound to.
-STUDENTS = "seatrial:students"
 # What the API server and the others are called, for their one certificate.
 SERVES = (
     "localhost",

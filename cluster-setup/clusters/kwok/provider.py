@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from clusters import store
@@ -18,6 +19,8 @@ from clusters.model import Cluster, ClusterSpec, Identity, State
 
 # How often other ports are tried where one was taken between our choice and the start.
 ATTEMPTS = 4
+# As many as there are zones.
+USUAL_NODES = 3
 
 
 class KwokProvider:
@@ -59,7 +62,7 @@ class KwokProvider:
         write_identities(layout, server, spec.student, self.name, self.capabilities, components=components)
         config = kwokctl_configuration(layout, chosen)
         store.write(layout.config, json.dumps(config) + "\n---\n" + stages())
-        boot.create(layout, server, spec.nodes, chosen["metricsServerPort"])
+        boot.create(layout, server, spec.nodes or USUAL_NODES, chosen["metricsServerPort"])
         return self._seen(store.hand_over(spec.name))
 
     def _clean_up(self, name: str, *, keep: bool) -> None:
@@ -95,6 +98,11 @@ class KwokProvider:
         """The kubeconfig file of an identity; see the protocol."""
         store.ready(name)
         return store.kubeconfig_file(name, identity)
+
+    def bring(self, name: str, references: Iterable[str]) -> tuple[str, ...]:
+        """Nothing is missing: no container runs."""
+        store.ready(name)
+        return ()
 
     def stop(self, name: str) -> None:
         """End its processes and keep its state; see the protocol."""

@@ -1,0 +1,108 @@
+"""What a kind cluster needs between an API server that answers and a student who can work: rights, metrics, conditions."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusters import kubectl
+from clusters.errors import TransientError
+from clusters.identity.files import ADMISSION, STUDENT
+from clusters.kind.layout import Layout
+from clusters.kwok import begin as control_plane
+from clusters.kwok.api import Api
+from clusters.model import PLATFORM_NAMESPACE
+from clusters.store import kubeconfig_file
+from clusters.tools import VERSIONS
+
+MANIFESTS = Path(__file__).parent / "manifests"
+# How often a condition is looked at, and how long all of them may take, in seconds.
+INTERVAL, LIMIT = 0.2, 240.0
+# Of the admission policies, what stands for "not the platform" where the control plane is one plain user.
+ALONE = "!('system:masters' in request.userInfo.groups)"
+# Here it is many: kubeadm's own identity, kubelets, the controllers' accounts, and the storage provisioner's.
+TOGETHER = (
+    "!request.userInfo.groups.exists(g, g in ['system:masters', 'kubeadm:cluster-admins', 'system:nodes',"
+    " 'system:serviceaccounts:kube-system', 'system:serviceaccounts:local-path-storage'])"
+    " && !(request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler'])"
+)
+# Namespaces that no student writes to, beside those that every cluster has.
+STORAGE = "local-path-storage"
+NODE_TOKENS = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
+
+
+def objects() -> str:
+    """What every kind cluster is given, as YAML: rights, policies, metrics-server."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLATFORM_NAMESPACE}}
+    texts = [STUDENT.read_text(), ADMISSION.read_text(), (MANIFESTS / "pods.yaml").read_text()]
+    texts.append((MANIFESTS / "metrics-server.yaml").read_text().replace("METRICS_SERVER", VERSIONS["metrics-server"]))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    documents = [namespace, *(d for text in texts for d in yaml.load_all(text, loader) if d)]
+    return "\n---\n".join(json.dumps(_fitted(document)) for document in documents)
+
+
+def _fitted(document: dict[str, Any]) -> dict[str, Any]:
+    """A policy with the identities of a control plane that kubeadm made."""
+    if document["kind"] != "ValidatingAdmissionPolicy":
+        return document
+    for condition in document["spec"].get("matchConditions", ()):
+        if condition["expression"] == ALONE:
+            condition["expression"] = TOGETHER
+        condition["expression"] = condition["expression"].replace(
+            "'kube-node-lease']", f"'kube-node-lease', '{STORAGE}']"
+        )
+    return document
+
+
+def begin(layout: Layout, server: str, nodes: int) -> None:
+    """Give a new cluster what it needs, and wait until a student can work. Raises ClusterError."""
+    # Not applied: these are new, and nobody compares them with anything.
+    kubectl.kubectl(kubeconfig_file(layout.name, "admin"), "create", "--filename=-", stdin=objects())
+    platform = Api(server, layout.pki, "admin")
+    try:
+        _until("every node is ready", lambda: _ready(platform) >= nodes)
+        # Its text is the same in every cluster of kind's, and a student may read Secrets: it would make him a node.
+        _until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
+    finally:
+        platform.close()
+    control_plane.usable(layout.pki, server, threading.Event())
+
+
+def usable(layout: Layout, server: str) -> None:
+    """Wait until a cluster that was started again answers, with all its nodes ready. Raises TransientError."""
+    platform = Api(server, layout.pki, "admin")
+
+    def all_ready() -> bool:
+        status, text = platform.ask("GET", "/api/v1/nodes")
+        return status == 200 and _ready(platform) == len(json.loads(text)["items"]) > 0
+
+    try:
+        _until("every node is ready", all_ready)
+    finally:
+        platform.close()
+    control_plane.usable(layout.pki, server, threading.Event())
+
+
+def _ready(platform: Api) -> int:
+    """How many nodes are ready."""
+    status, text = platform.ask("GET", "/api/v1/nodes")
+    if status != 200:
+        return 0
+    conditions = [
+        {c["type"]: c["status"] for c in n["status"].get("conditions", ())} for n in json.loads(text)["items"]
+    ]
+    return sum(each.get("Ready") == "True" for each in conditions)
+
+
+def _until(what: str, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TransientError(f"not within {LIMIT:.0f} s: {what}; the machine may be too busy, try again")
+        time.sleep(INTERVAL)

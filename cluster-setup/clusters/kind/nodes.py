@@ -1,0 +1,169 @@
+"""A cluster's containers and its network: made by kind, looked at and removed here, so that removal needs no program but the
+engine."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusters.engine import Engine
+from clusters.errors import ClusterError, PermanentError, TransientError
+from clusters.exec import CommandError, run
+from clusters.kind.layout import LABEL, Layout
+from clusters.tools import program
+
+# Seconds for making all nodes and starting Kubernetes on them, for ending them in order, and for anything else.
+CREATE_TIMEOUT, STOP_TIMEOUT, COMMAND_TIMEOUT = 600.0, 120.0, 60.0
+# How long a node may take to end before it is killed, in seconds.
+GRACE = 10
+# Where the clusters' networks lie, and how many addresses each has: engines give every network 65,536 of their own choice, of which
+# there are thirty.
+SPACE, PREFIX = ipaddress.ip_network("10.213.0.0/16"), 28
+# How often another network is drawn where one is taken.
+DRAWS = 20
+NODE_FILES = Path(__file__).parent / "node"
+UNITS = ("fence", "exchange")
+# What a node may use. A student's command whose output nobody reads once filled 22 GB of an API server's memory.
+MEMORY = "4g"
+STARTED_AT_ONCE = (
+    "for u in $UNITS; do systemctl enable --quiet seatrial-$u.service; done; systemctl start seatrial-fence.service"
+)
+
+
+def create(engine: Engine, layout: Layout, image: str) -> None:
+    """Let kind make the nodes. Returns when the API server answers; nodes may not be ready yet. Raises ClusterError."""
+    _network(engine, layout)
+    environment = {
+        "KIND_EXPERIMENTAL_PROVIDER": engine.name,
+        f"KIND_EXPERIMENTAL_{engine.name.upper()}_NETWORK": layout.network,
+    }
+    argv: list[str | Path] = [program("kind"), "create", "cluster", "--name", layout.kind_name, "--image", image]
+    argv += ["--config", layout.config, "--kubeconfig", layout.folder / "kind.kubeconfig"]
+    try:
+        run(argv, timeout=CREATE_TIMEOUT, env=environment)
+    except CommandError as fault:
+        raise _refused(engine, layout, fault) from fault
+
+
+def _refused(engine: Engine, layout: Layout, fault: CommandError) -> ClusterError:
+    told = engine.told(fault)
+    if told is not fault:
+        return told
+    if fault.code is None:
+        return TransientError(f"cluster {layout.name} did not start in time; the machine may be too busy, try again")
+    said = [line for line in fault.output.splitlines() if line.startswith("ERROR: ")]
+    last = said[-1].removeprefix("ERROR: ") if said else str(fault)
+    if not engine.answers():
+        return TransientError(
+            f"{engine.name} ended while cluster {layout.name} was made; start it again and repeat this", retry_after=5.0
+        )
+    if "address already in use" in fault.output or "port is already allocated" in fault.output:
+        return TransientError(f"another process took a port of cluster {layout.name} meanwhile; try again")
+    return PermanentError(f"kind cannot make cluster {layout.name}: {last}")
+
+
+def _network(engine: Engine, layout: Layout) -> None:
+    """Make the cluster's network, of a few addresses that nobody has."""
+    fault: CommandError | None = None
+    for _ in range(DRAWS):
+        offset = secrets.randbelow(SPACE.num_addresses >> (32 - PREFIX)) << (32 - PREFIX)
+        subnet = ipaddress.ip_network((int(SPACE.network_address) + offset, PREFIX))
+        try:
+            engine.run(
+                "network", "create", "--driver", "bridge", "--subnet", str(subnet), "--label", f"{LABEL}={layout.kind_name}",
+                layout.network, timeout=COMMAND_TIMEOUT,
+            )  # fmt: skip
+            return
+        except CommandError as refused:
+            fault = refused
+            if "overlap" not in refused.output and "already used" not in refused.output:
+                break
+    raise PermanentError(f"{engine.name} cannot make a network for cluster {layout.name}: {_last(fault)}") from fault
+
+
+def _last(fault: CommandError | None) -> str:
+    return (fault.output.strip().splitlines() or ["it printed nothing"])[-1] if fault else "every address is taken"
+
+
+def equip(engine: Engine, layout: Layout) -> None:
+    """Limit each node, and lay into it what its Pods may reach and how a restored etcd is taken into use."""
+    parts = []
+    for unit in UNITS:
+        for name, goal, mode in (
+            (unit, f"/usr/local/bin/seatrial-{unit}", "0755"),
+            (f"{unit}.service", f"/etc/systemd/system/seatrial-{unit}.service", "0644"),
+        ):
+            text = (NODE_FILES / name).read_text()
+            parts.append(f"cat > {goal} <<'SEATRIAL_END'\n{text}SEATRIAL_END\nchmod {mode} {goal}\n")
+    script = "set -e\n" + "".join(parts) + STARTED_AT_ONCE.replace("$UNITS", " ".join(UNITS))
+    names = containers(engine, layout)
+    for name in names:
+        engine.run("exec", name, "sh", "-c", script, timeout=COMMAND_TIMEOUT)
+    # Not every engine may limit memory (rootless, on cgroup v1).
+    with contextlib.suppress(CommandError):
+        engine.run("update", "--memory", MEMORY, "--memory-swap", MEMORY, *names, timeout=COMMAND_TIMEOUT)
+
+
+def containers(engine: Engine, layout: Layout) -> list[str]:
+    """The cluster's containers, whatever their state, the control plane first."""
+    asked = ("--filter", f"label={LABEL}={layout.kind_name}", "--format", "{{.Names}}")
+    found = engine.run("ps", "--all", *asked, timeout=COMMAND_TIMEOUT).stdout.split()
+    return sorted(found, key=lambda name: (name != layout.control_plane, name))
+
+
+def states(engine: Engine) -> dict[str, list[str]]:
+    """The states of every kind cluster's containers ("running", "exited", …), by kind's name of the cluster."""
+    shown = (
+        f'{{{{.Label "{LABEL}"}}}} {{{{.State}}}}'
+        if engine.name == "docker"
+        else f'{{{{index .Labels "{LABEL}"}}}} {{{{.State}}}}'
+    )
+    said = engine.run("ps", "--all", "--filter", f"label={LABEL}", "--format", shown, timeout=COMMAND_TIMEOUT).stdout
+    found: dict[str, list[str]] = {}
+    for line in said.splitlines():
+        name, _, state = line.partition(" ")
+        found.setdefault(name, []).append(state)
+    return found
+
+
+def stop(engine: Engine, layout: Layout) -> None:
+    """End the containers in order; those that do not run are left as they are."""
+    names = containers(engine, layout)
+    if names:
+        engine.run("stop", "--time", str(GRACE), *reversed(names), timeout=STOP_TIMEOUT)
+
+
+def start(engine: Engine, layout: Layout) -> None:
+    """Run the containers, one after another: so each gets the address that it had."""
+    for name in containers(engine, layout):
+        engine.run("start", name, timeout=COMMAND_TIMEOUT)
+
+
+def remove(engine: Engine, layout: Layout) -> None:
+    """Remove containers, their volumes and the network. Nothing there is no fault."""
+    names = containers(engine, layout)
+    if names:
+        engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
+    listed = engine.run(
+        "network", "ls", "--filter", f"name={layout.network}", "--format", "{{.Name}}", timeout=COMMAND_TIMEOUT
+    )
+    if layout.network in listed.stdout.split():
+        engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
+
+
+def inside(engine: Engine, name: str, *command: str, timeout: float = COMMAND_TIMEOUT) -> str:
+    """Run a command in a node; what it printed. Raises CommandError."""
+    return engine.run("exec", name, *command, timeout=timeout).stdout
+
+
+def copy(engine: Engine, source: str | Path, goal: str | Path, timeout: float = CREATE_TIMEOUT) -> None:
+    """Copy a file or folder from or to a node, written NODE:PATH there."""
+    engine.run("cp", source, goal, timeout=timeout)
+
+
+__all__: Sequence[str] = [
+    "containers", "copy", "create", "equip", "inside", "remove", "start", "states", "stop",
+]  # fmt: skip
