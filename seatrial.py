@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": ("clusters.tools.cli:doctor", "Check what each feature needs, and how to mend what is missing."),
     "grade": ("grader.cli:grade", "Grade a lab on a cluster."),
     "lab": ("proving.cli:lab", "Find, start, write and prove labs."),
+    "node-image": ("nodeimage.cli:node_image", "Make the image of kind nodes, and the labs', without a registry."),
     "regrade": ("grader.cli:regrade", "Grade once more from an evidence file, without a cluster."),
     "status": ("webapp.platform.cli:status", "Tell how the portal and its processes do."),
     "tools": ("clusters.tools.cli:tools", "Install and list the upstream programs."),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters import engine as engines
+from clusters.engine import Engine, EngineError
 from clusters.errors import ToolMissing
 from clusters.kubectl import kubectl
 from clusters.model import ClusterSpec
@@ -53,6 +55,43 @@ def demand_programs() -> None:
     if "cluster" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
         pytest.fail(f"a real cluster is required here: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The container engine, with an image for kind's nodes; skips, or fails where SEATRIAL_REQUIRE names `kind`."""
+    from clusters.kind import node_image
+
+    reason, found = unmet(), None
+    if reason is None:
+        try:
+            found = engines.find()
+            if node_image.on_machine(found) is None:
+                reason = f"{found.name} has no image for nodes; `seatrial node-image build` makes one"
+        except EngineError as fault:
+            reason = str(fault)
+    if reason is None and found is not None:
+        return found
+    if "kind" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
+        pytest.fail(f"a real kind cluster is required here: {reason}")
+    pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
+    """One real kind cluster for the whole session. Tests keep to namespaces of their own."""
+    data = str(tmp_path_factory.mktemp("data"))
+    its = provider("kind")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", data)
+        its.create(ClusterSpec("tests"))
+        real = RealCluster("tests", its.kubeconfig("tests", "admin"), its.kubeconfig("tests", "student"))
+        try:
+            its.bring("tests", ("busybox:1.37", "nginx:1.27"))
+            yield real
+        finally:
+            patch.setenv("XDG_DATA_HOME", data)
+            its.delete("tests")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What every provider promises. The fake keeps it always, kwok where the upstream programs are."""
+"""What every provider promises. The fake keeps it always, kwok where the upstream programs are, kind where an engine is too."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 from clusters import store
 from clusters.errors import ClusterError, PermanentError, TransientError
 from clusters.existing import ExistingProvider
+from clusters.kind import KindProvider
 from clusters.kubectl import kubectl
 from clusters.kwok import KwokProvider
 from clusters.model import KUBECONFIG_EXTENSION, ClusterSpec, Identity, Provider
@@ -42,8 +43,7 @@ def fake() -> Case:
     return Case(FakeProvider(), ClusterSpec, write, lambda name: (store.folder(name) / "state").read_text())
 
 
-def kwok() -> Case:
-    provider = KwokProvider()
+def real(provider: Provider) -> Case:
 
     def write(name: str, value: str) -> None:
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "state"}, "data": {"value": value}}
@@ -70,6 +70,7 @@ PARAMETERS = [
     "fake",
     pytest.param("kwok", marks=pytest.mark.cluster),
     pytest.param("existing", marks=pytest.mark.cluster),
+    pytest.param("kind", marks=pytest.mark.kind),
 ]
 
 
@@ -77,9 +78,12 @@ PARAMETERS = [
 def case(request: pytest.FixtureRequest, data: Path) -> Iterator[Case]:
     if request.param == "fake":
         made = fake()
+    elif request.param == "kind":
+        request.getfixturevalue("engine")
+        made = real(KindProvider())
     else:
-        real: RealCluster = request.getfixturevalue("cluster")
-        made = kwok() if request.param == "kwok" else existing(real.admin)
+        shared: RealCluster = request.getfixturevalue("cluster")
+        made = real(KwokProvider()) if request.param == "kwok" else existing(shared.admin)
     yield made
     for name in store.names():
         made.provider.delete(name)

@@ -50,7 +50,7 @@ def build(engine: Engine, watch: Watch, *, mirror: str | None = None, root: Path
         built = [_node(engine, workshop, plan, found, system, reference)]
         kept = []
         for image in plan.labs:
-            made = images.make(workshop, plan.debian, image, found.programs, found.versions)
+            made = images.make(workshop, plan.debian_of_labs, image, found.programs, found.versions)
             loaded = _load(engine, watch, made)
             if loaded is None:
                 kept.append(made.reference)

@@ -23,7 +23,7 @@ UNWANTED = (
     *debian.UNREAD, "dev", "dev/*", "etc/apt", "etc/apt/*", "etc/dpkg/*", "etc/fstab", "etc/hostname", "etc/resolv.conf",
     "usr/lib/*/gconv/*", "usr/share/bash-completion/*", "usr/share/lintian", "usr/share/seatrial", "usr/share/seatrial/*",
     "usr/share/perl*", "usr/lib/*/perl*", "usr/share/zoneinfo/*", "var/cache/*", "var/lib/apt", "var/lib/apt/*",
-    "var/lib/dpkg", "var/lib/dpkg/*",
+    "var/lib/dpkg", "var/lib/dpkg/*", "usr/share/bug/*", "usr/share/initramfs-tools/*",
 )  # fmt: skip
 # Whose licence is told although the rest of the documents is left out.
 KEPT = "usr/share/doc/*/copyright"
@@ -31,6 +31,7 @@ KEPT = "usr/share/doc/*/copyright"
 BINARIES = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 # Names under which the one program of iptables works, whose links Debian makes when the package is set up.
 IPTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+LINKED = ("bin", "lib", "lib64", "sbin")
 USERS = {
     "root": (0, "/root"), "www-data": (33, "/var/www"), "redis": (101, "/data"), "nobody": (65534, "/nonexistent"),
 }  # fmt: skip
@@ -135,6 +136,11 @@ def _settings(image: Image, labels: dict[str, str]) -> archive.Settings:
 
 def _fill(layer: layers.Layer, image: Image, programs: Mapping[str, Path], below: Path | None) -> None:
     taken = layers.names(below) if below else set()
+    # Where Debian has merged /bin into /usr/bin, and so on, a package that is set up first makes the links between them.
+    merged = "" if "bin" in taken or "lib" in taken else "usr/"
+    if below and merged:
+        for name in LINKED:
+            layer.link(name, f"usr/{name}")
     for name in image.programs:
         layer.file(f"usr/local/bin/{name}", programs[name], 0o755)
     for path in image.folders:
@@ -142,7 +148,7 @@ def _fill(layer: layers.Layer, image: Image, programs: Mapping[str, Path], below
     if image.applets and below:
         for applet in applets(below):
             if not any(f"{folder}/{applet}" in taken for folder in BINARIES):
-                layer.link(f"bin/{applet}", "/bin/busybox")
+                layer.link(f"{merged}bin/{applet}", f"/{merged}bin/busybox")
     if image.iptables:
         for name in IPTABLES:
             layer.link(f"usr/sbin/{name}", "xtables-nft-multi")
@@ -171,7 +177,8 @@ def applets(packages: Path) -> list[str]:
     """What the busybox in a tar file can do. It is run with the libraries beside it, whatever this machine has."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        layers.extract(packages, root, lambda p: p == "bin/busybox" or fnmatch(p, "lib/*linux-gnu/l*.so*"))
-        (loader,) = root.glob("lib/*linux-gnu/ld-linux*.so*")
-        argv = [loader, "--library-path", loader.parent, root / "bin/busybox", "--list"]
+        layers.extract(packages, root, lambda p: p.endswith("bin/busybox") or fnmatch(p, "*lib/*linux-gnu/l*.so*"))
+        (loader,) = root.glob("**/lib/*linux-gnu/ld-linux*.so*")
+        (busybox,) = root.glob("**/bin/busybox")
+        argv: list[str | Path] = [loader, "--library-path", loader.parent, busybox, "--list"]
         return processes.run(argv, timeout=60).stdout.split()

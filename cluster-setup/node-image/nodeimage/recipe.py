@@ -41,9 +41,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that a build makes. The node's `packages`, `programs` and `cni` are names."""
+    """Everything that a build makes. The node's `packages`, `programs` and `cni` are names; `debian` is what the node and the
+    system's images are made of, `debian_of_labs` what the labs' are."""
 
     debian: Debian
+    debian_of_labs: Debian
     node_packages: tuple[str, ...]
     node_programs: tuple[str, ...]
     node_cni: tuple[str, ...]
@@ -59,7 +61,8 @@ class Recipe:
 def read(names: Mapping[str, str], *, mirror: str | None = None, file: Path = RECIPE) -> Recipe:
     """The recipe, with `names` in place of what stands in braces. Raises KeyError for a name that is missing."""
     content = tomllib.loads(file.read_text())
-    debian = Debian(content["debian"]["suite"], mirror or content["debian"]["mirror"])
+    source = content["debian"]
+    debian, newer = (Debian(source[suite], mirror or source["mirror"]) for suite in ("node", "labs"))
     node = content["node"]
     labs: dict[str, Image] = {}
     for reference, fields in content["labs"].items():
@@ -67,9 +70,16 @@ def read(names: Mapping[str, str], *, mirror: str | None = None, file: Path = RE
         labs[reference] = replace(labs[same], reference=reference) if same else _image(reference, fields)
     system = tuple(_image(reference.format_map(names), fields) for reference, fields in content["system"].items())
     return Recipe(
-        debian, tuple(node["packages"]), tuple(node["programs"]), tuple(node["cni"]), system, tuple(labs.values())
+        debian,
+        newer,
+        tuple(node["packages"]),
+        tuple(node["programs"]),
+        tuple(node["cni"]),
+        system,
+        tuple(labs.values()),
     )
 
 
 def _image(reference: str, fields: dict[str, Any]) -> Image:
-    return Image(reference, **{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return Image(reference, **given)

@@ -63,7 +63,7 @@ def _module(path: str, root: Path, pins: pinning.Pins, watch: Watch) -> Path:
         module.mkdir()
         for name in ("go.mod", "go.sum"):
             (module / name).write_bytes((pins.folder / name).read_bytes())
-        argv = [go, "mod", "download", "-json", path]
+        argv: list[str | Path] = [go, "mod", "download", "-json", path]
         try:
             said = processes.run(argv, timeout=FETCH_TIMEOUT, env=build.GO_ENVIRONMENT, cwd=module).stdout
         except processes.CommandError as fault:
@@ -75,7 +75,7 @@ def _module(path: str, root: Path, pins: pinning.Pins, watch: Watch) -> Path:
 
 def _names(kubeadm: Path, versions: Mapping[str, str], kind: Path) -> dict[str, str]:
     version = versions["kube-apiserver"]
-    argv = [kubeadm, "config", "images", "list", "--kubernetes-version", version]
+    argv: list[str | Path] = [kubeadm, "config", "images", "list", "--kubernetes-version", version]
     listed = processes.run(argv, timeout=ASK_TIMEOUT).stdout.split()
     tags = {image.rpartition(":")[0].rpartition("/")[2]: image.rpartition(":")[2] for image in listed}
     storage = (kind / STORAGE).read_text()
