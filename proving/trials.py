@@ -21,7 +21,7 @@ from proving.mutation import mutate
 from proving.settle import every, settled
 from proving.stand import Stand
 from proving.start import restart
-from proving.verdict import ROUNDING, Mistake, Step, Verdict, same
+from proving.verdict import ROUNDING, Mistake, Step, Verdict, as_named
 from proving.work import WorkRefused, err, solve
 
 # One trial: what it shows is added to a verdict.
@@ -118,8 +118,8 @@ class Proof:
             verdict.fault("wrong", f"{wrong.title}: {refused}", wrong.path, wrong.line)
             return
         loses = {task.id: float(wrong.loses.get(task.id, 0)) for task in lab.spec.tasks}
-        report = settled(lab, access, lambda r: same(loses, lost(r)))
-        mistake = Mistake(wrong.path, wrong.title, loses, lost(report))
+        report = settled(lab, access, lambda r: as_named(loses, lost(r), skipped(r)))
+        mistake = Mistake(wrong.path, wrong.title, loses, lost(report), skipped(report))
         verdict.mistakes.append(mistake)
         _errors(verdict, "wrong", report, lab)
         if not mistake.as_named:
@@ -143,6 +143,11 @@ def prove(folder: Path, stand: Stand, *, times: int = 10) -> Verdict:
 def lost(report: Report) -> dict[str, float]:
     """The points that each task lost; what the cluster cannot show is not lost."""
     return {task.id: round(task.points - task.skipped_points - task.score, 2) for task in report.tasks}
+
+
+def skipped(report: Report) -> dict[str, float]:
+    """The points of each task that the cluster could not show."""
+    return {task.id: task.skipped_points for task in report.tasks}
 
 
 def _not_full(verdict: Verdict, number: int, report: Report, lab: LoadedLab) -> None:
@@ -178,7 +183,7 @@ def _difference(report: Report, wrong: Wrong, found: Mapping[str, float]) -> str
     told = []
     for task in report.tasks:
         named = wrong.loses.get(task.id, 0)
-        if abs(named - found[task.id]) > ROUNDING:
+        if not named - task.skipped_points - ROUNDING <= found[task.id] <= named + ROUNDING:
             failed = next((c.message for c in task.checks if c.outcome is Outcome.FAILED), "")
             because = f" ({failed})" if failed else ""
             told.append(f'task "{task.id}" loses {found[task.id]:g} instead of {named:g}{because}')

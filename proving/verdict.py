@@ -16,9 +16,12 @@ Step = Literal["start", "untouched", "solution", "wrong", "mutants"]
 ROUNDING = 0.005 + 1e-9
 
 
-def same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Whether two sets of points by task are the same."""
-    return all(abs(points - other[task]) <= ROUNDING for task, points in one.items())
+def as_named(loses: Mapping[str, float], lost: Mapping[str, float], skipped: Mapping[str, float]) -> bool:
+    """Whether in each task was lost what a mistake names. What was skipped might have been lost as well: of what is
+    named, so much may be missing, and no more. Points are rounded to two decimals in a report."""
+    return all(
+        points - skipped.get(task, 0.0) - ROUNDING <= lost[task] <= points + ROUNDING for task, points in loses.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,18 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A file of wrong/: the points that it must lose by task, and those that it lost."""
+    """A file of wrong/: the points that it must lose by task, those that it lost, and those that could not be shown."""
 
     file: Path
     title: str
     loses: Mapping[str, float]
     lost: Mapping[str, float]
+    skipped: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def as_named(self) -> bool:
-        """Whether it lost, in each task, what it says; points are rounded to two decimals in a report."""
-        return same(self.loses, self.lost)
+        """Whether it lost, in each task, what it says."""
+        return as_named(self.loses, self.lost, self.skipped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from grader.mutants.edits import (
 )
 from grader.mutants.matching import Asked, Place, comes_back, fits, holders, inner, partials, places
 from grader.mutants.model import WHOLE, Mutant
+from grader.mutants.observed import otherwise
 from grader.mutants.values import broken, instance, misspelt
 
 # What a mutant is about that breaks no object.
@@ -90,9 +91,8 @@ def _of_check(site: _Site, result: CheckResult) -> Iterator[Mutant]:
     elif isinstance(check, Audit):
         yield from _of_audit(site, check)
     elif isinstance(check, Probe | Notebook | Script):
-        yield site.mutant(
-            "what was observed is the opposite", NOTHING, WHOLE, _observed_otherwise(site.id), place=site.place
-        )
+        opposite = otherwise(check, site.id)
+        yield site.mutant("what was observed is the opposite", NOTHING, WHOLE, opposite, place=site.place)
 
 
 def _of_partial(site: _Site, asked: Asked) -> Iterator[Mutant]:
@@ -222,17 +222,6 @@ def _calls_differ(name: str) -> Mutate:
         other: Callable[[Call], dict[str, Any]] = lambda call: {name: "x" + misspelt(getattr(call, name))}  # noqa: E731
         calls = [replace(call, **other(call)) for call in evidence.calls or ()]
         return replace(evidence, calls=calls)
-
-    return differ
-
-
-def _observed_otherwise(check_id: str) -> Mutate:
-    def differ(evidence: Evidence) -> Evidence:
-        seen = evidence.observations.get(check_id)
-        if seen is None:
-            return evidence
-        other = replace(seen, outcome=Outcome.FAILED)
-        return replace(evidence, observations={**evidence.observations, check_id: other})
 
     return differ
 

@@ -9,9 +9,9 @@ import csv
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload, undefer
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, selectinload, undefer
 from grader import evidence as documents_of_evidence
 from grader.evaluate import evaluate
 from grader.labfile import LoadedLab
-from grader.model import GraderError
+from grader.model import GraderError, Snapshot
 from webapp.accounts.models import Role, User
 from webapp.accounts.services import audit
 from webapp.accounts.signin import require
@@ -31,6 +31,7 @@ from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
 
 # So many submissions are in memory at once while a class is graded again.
 BATCH = 20
+Found = TypeVar("Found")
 # What a spreadsheet takes for a formula where a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -125,8 +126,17 @@ def evidence_of(db: Session, submission: Submission, reveal: bool = False) -> by
         return content
     hidden = {h for grade in submission.grades for h in documents.hidden(grade.report)}
     whole = documents_of_evidence.load(content)
-    told = {key: o for key, o in whole.observations.items() if "/".join(key.split("/")[:2]) not in hidden}
-    return documents_of_evidence.dump(replace(whole, observations=told))
+
+    def told(found: Mapping[str, Found]) -> dict[str, Found]:
+        return {key: one for key, one in found.items() if "/".join(key.split("/")[:2]) not in hidden}
+
+    def look(seen: Snapshot) -> Snapshot:
+        return replace(seen, probes=None if seen.probes is None else told(seen.probes))
+
+    shown = replace(
+        whole, observations=told(whole.observations), now=look(whole.now), earlier=[look(e) for e in whole.earlier]
+    )
+    return documents_of_evidence.dump(shown)
 
 
 def preview_regrade(db: Session, slug: str) -> list[Change]:

@@ -43,6 +43,12 @@ class Judge:
         return any(isinstance(check, Audit | Script | Probe) for _, check in walk(self.lab))
 
     @property
+    def asks_pods(self) -> bool:
+        """Whether there are checks of what real Pods answer, which may change without any news."""
+        real = "pods" in self.evidence.capabilities
+        return real and any(isinstance(check, Probe) for _, check in walk(self.lab))
+
+    @property
     def asks_calls(self) -> bool:
         """Whether there are checks of the student's calls."""
         return any(isinstance(check, Audit) for _, check in walk(self.lab))
@@ -50,7 +56,11 @@ class Judge:
     def observed(self, evidence: Evidence) -> None:
         """Take over what no list shows."""
         self.evidence = replace(
-            self.evidence, calls=evidence.calls, observations=evidence.observations, down=evidence.down
+            self.evidence,
+            calls=evidence.calls,
+            observations=evidence.observations,
+            down=evidence.down,
+            now=replace(self.evidence.now, probes=evidence.now.probes),
         )
 
     def forget(self) -> None:
@@ -63,7 +73,7 @@ class Judge:
 
         A check that is true and has still to hold is failed, and its task says `holding`.
         """
-        now = _snapshot(exactly(lists, self.wants))
+        now = replace(_snapshot(exactly(lists, self.wants)), probes=self.evidence.now.probes)
         seen = replace(self.evidence, now=now, earlier=tuple(self._looks))
         pending = self._holding.pending(seen)
         report = evaluate(self.lab, seen)

@@ -205,6 +205,7 @@ class _Beside:
         before = self._judge.evidence
         first, self.seen = not self.seen, True
         self._judge.observed(found)
+        self._wanted = self._wanted or self._judge.asks_pods
         return first or before != self._judge.evidence
 
     def _measure(self) -> int:

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent / "mistakes"
 class Scenario:
     """One entry of mistakes/*.yaml. `admin` and `student` are manifests, `first`, `then` and `finally` kubectl commands
     ({as, run, fails}); `events` are made as a kubelet would make them; `also` are further kinds that the lab looks at;
-    `calls` are audit patterns of the lab's other checks."""
+    `calls` are audit patterns of the lab's other checks; `replies` are what the check's probe was answered."""
 
     file: str
     mistake: str
@@ -31,6 +31,7 @@ class Scenario:
     events: list[dict[str, Any]] = field(default_factory=list)
     also: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    replies: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 120  # a bound for a crowded machine, not an expectation
 
     def expected(self, namespace: str) -> re.Pattern[str]:

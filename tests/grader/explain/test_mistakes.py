@@ -14,13 +14,15 @@ import pytest
 from clusters.exec import CommandError
 from clusters.kubectl import kubectl
 from grader.checks import judge, wants
+from grader.checks.looking import asked_about
+from grader.checks.probing import question
 from grader.collect.access import Access
 from grader.collect.audit import calls
 from grader.collect.lists import lists
 from grader.explain import related, why
 from grader.labfile import LoadedLab
-from grader.labfile.schema import Audit, CallPattern, Check
-from grader.model import Evidence, Outcome, Snapshot, Want
+from grader.labfile.schema import Audit, CallPattern, Check, Probe
+from grader.model import Evidence, Outcome, Probed, Reply, Snapshot, Want
 from tests.conftest import RealCluster
 from tests.grader.explain.evidences import lab as lab_of
 from tests.grader.explain.scenarios import Scenario, placed, scenarios
@@ -72,7 +74,14 @@ class Stage:
         return {**manifest, "metadata": {"namespace": self.namespace, **manifest["metadata"]}}
 
     def evidence(self, scenario: Scenario, lab: LoadedLab) -> Evidence:
-        wanted = wants(lab) | {Want(o["apiVersion"], o["kind"], self.namespace) for o in scenario.also}
+        check = lab.spec.tasks[0].checks[0]
+        probes = None
+        if isinstance(check, Probe):  # no kubelet runs here, so nobody could be asked
+            replies = [Reply(**reply) for reply in placed(scenario.replies, self.namespace)]
+            probes = {"task/0": Probed(question(check.probe), replies)}
+        wanted = (
+            wants(lab) | asked_about(lab) | {Want(o["apiVersion"], o["kind"], self.namespace) for o in scenario.also}
+        )
         patterns = [CallPattern.model_validate(c) for c in scenario.calls]
         patterns += [c.audit for c in lab.spec.tasks[0].checks if isinstance(c, Audit)]
         made = calls(self.audit_log, student="student", slug=self.namespace, patterns=patterns)
@@ -84,8 +93,8 @@ class Stage:
             student="student",
             params={},
             kubernetes="v1.36.3",
-            capabilities=frozenset({"metrics", "audit"}),
-            now=Snapshot("2026-01-01T00:00:00Z", 0.0, taken),
+            capabilities=frozenset({"metrics", "audit", *(["pods"] if probes else [])}),
+            now=Snapshot("2026-01-01T00:00:00Z", 0.0, taken, probes),
             calls=made,
         )
 

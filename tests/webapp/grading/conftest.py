@@ -15,7 +15,7 @@ from grader import evidence as documents_of_evidence
 from grader import labfile
 from grader.checks import wants
 from grader.evaluate import evaluate
-from grader.model import Evidence, ObjectList, Observation, Outcome, Snapshot
+from grader.model import Evidence, ObjectList, Observation, Outcome, Probed, Reply, Snapshot
 from tests.fakes.sessions import LAMP
 from webapp.accounts.models import User
 from webapp.database import Database
@@ -43,8 +43,8 @@ def looked_at(folder: Path, *objects: dict[str, Any]) -> Evidence:
     ]
     return Evidence(
         "lamp", "lamp", "student", COLOUR, "v1.36.0", frozenset({"audit"}),
-        Snapshot("2026-01-01T00:00:00Z", 1.0, lists),
-        observations={"note/0": Observation(Outcome.PASSED, "what a hidden probe said")}, lab_digest=lab.digest,
+        Snapshot("2026-01-01T00:00:00Z", 1.0, lists, {"note/0": Probed("", [Reply("answered", text="hidden probe")])}),
+        observations={"note/0": Observation(Outcome.PASSED, "what a hidden script said")}, lab_digest=lab.digest,
     )  # fmt: skip
 
 

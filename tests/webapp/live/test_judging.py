@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from grader.collect import Access, collect
 from grader.collect.collecting import begin, everything
 from grader.collect.lists import lists
 from grader.evaluate import evaluate
-from grader.model import Evidence, ObjectList, Want
+from grader.model import Evidence, ObjectList, Probed, Reply, Snapshot, Want
 from tests.fakes.watchserver import WatchServer
 from tests.grader.small import lab
 from webapp.live.judging import Judge, exactly, shown
@@ -43,8 +44,8 @@ def evidence(parent: Path, body: str = HELD) -> tuple[Judge, Evidence]:
         one.params,
         "v1.36.3",
         frozenset(),
-        now=None,
-        lab_digest=one.digest,  # type: ignore[arg-type]
+        now=Snapshot("", 0.0, ()),
+        lab_digest=one.digest,
     )
     return Judge(one, blank), blank
 
@@ -150,3 +151,26 @@ tasks:
 """
     judge, _ = evidence(tmp_path, body)
     assert judge.judge(pods())[1] == 5.0
+
+
+PROBED = """\
+tasks:
+- id: page
+  title: A page
+  points: 2
+  checks:
+  - probe: {http: {pod: web, port: 80, status: 200}}
+"""
+
+
+def test_what_a_probe_was_answered_is_judged_with_the_lists(tmp_path: Path) -> None:
+    """Probes are made beside the lists; what they were answered last counts until they are made again."""
+    _, blank = evidence(tmp_path, PROBED)
+    real = replace(blank, capabilities=frozenset({"pods"}))
+    judge = Judge(lab(tmp_path, PROBED), real)
+    assert judge.asks_pods and not Judge(lab(tmp_path, PROBED), blank).asks_pods
+    assert outcome(judge.judge(pods("web"))[0])[0] == "skipped"
+    for code, expected in ((200, "passed"), (404, "failed")):
+        asked = {"page/0": Probed('{"http": {"path": "/", "pod": "web", "port": 80}}', [Reply("answered", code=code)])}
+        judge.observed(replace(real, now=Snapshot("", 0.0, (), asked)))
+        assert outcome(judge.judge(pods("web"))[0])[0] == expected
