@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": ("proving.cli:demo", "The main job from end to end, in a cluster that is gone afterwards."),
     "doctor": ("clusters.tools.cli:doctor", "Check what each feature needs, and how to mend what is missing."),
     "grade": ("grader.cli:grade", "Grade a lab on a cluster."),
+    "images": ("proving.images_cli:images", "The container images that labs run: list, fetch, load."),
     "lab": ("proving.cli:lab", "Find, start, write and prove labs."),
     "node-image": ("nodeimage.cli:node_image", "Make the image of kind nodes, and the labs', without a registry."),
     "regrade": ("grader.cli:regrade", "Grade once more from an evidence file, without a cluster."),

@@ -14,6 +14,7 @@ from grader.collect.access import ApiFault
 from grader.collect.kubeconfig import read
 from grader.labfile import LoadedLab
 from grader.model import ClusterUnreachable
+from proving import images
 from proving.stand import Stand, standing
 from proving.start import start
 
@@ -26,6 +27,8 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
     checks.prepare(lab)
     with shown(f"Starting lab {lab.slug}"):
         _answers(stand, lab.spec.namespace)
+        if stand.cluster:
+            images.bring(lab, owner(stand.cluster), stand.cluster)
         done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
     again = "" if done.fresh else " (it stood there already; your work was left alone. --reset begins anew)"
     where = f"cluster {stand.cluster}" if stand.cluster else str(kubeconfig)

@@ -16,7 +16,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from clusters.errors import ClusterError
+from clusters.registry import owner
 from grader.model import ClusterUnreachable, GraderError
+from proving import images
 from proving.stand import Stand, ended_in_order, fresh, standing
 from proving.start import clear
 from proving.trials import Proof
@@ -97,6 +99,8 @@ def _work(connection: Connection, cluster: str | None, times: int) -> None:
             proof = proofs.get(folder) or proofs.setdefault(folder, Proof(folder, times=times))
             if before is not None and before is not proof:
                 clear(before.lab, stand.admin)
+            if before is not proof and stand.cluster:
+                images.bring(proof.lab, owner(stand.cluster), stand.cluster)
             before = proof
             connection.send(proof.run(number, stand))
         if before is not None and cluster is not None:

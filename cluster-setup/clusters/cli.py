@@ -193,10 +193,11 @@ def down(name: str, output: str) -> None:
     with _told(f"Removing cluster {name}"):
         there = store.folder(name).exists()
         try:
-            remover = registry.owner(name)
-        except PermanentError:
-            remover = registry.provider()  # no record, or one that cannot be read: it needs none
-        remover.delete(name)
+            removers = [registry.owner(name)]
+        except PermanentError:  # no record, or one that cannot be read: they need none
+            removers = [registry.provider(own) for own in registry.OWN]
+        for remover in removers:
+            remover.delete(name)
     _print(
         output,
         {"name": name, "removed": there},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from clusters import engine as engines
 from clusters import store
+from clusters.engine import EngineError
 from clusters.errors import PermanentError
 from clusters.model import Provider
 
 GROUP = "seatrial.clusters"
-# What `auto` takes: the embedded provider, which needs nothing beside the upstream programs.
-DEFAULT = "kwok"
+# The providers that make clusters of their own. The first needs nothing beside the upstream programs.
+OWN = ("kwok", "kind")
 
 
 def providers() -> list[str]:
@@ -18,9 +20,28 @@ def providers() -> list[str]:
     return sorted({e.name for e in entry_points(group=GROUP)})
 
 
+def automatic() -> tuple[str, str]:
+    """The provider that `auto` takes on this machine, and why: kind where a container engine answers and there is an
+    image
+    for nodes, here or at a registry that answers; kwok elsewhere."""
+    from clusters.kind import node_image
+
+    try:
+        engine = engines.find()
+    except EngineError as fault:
+        return "kwok", str(fault)
+    found = node_image.found(engine)
+    if found is None:
+        return (
+            "kwok",
+            f"{engine.name} has no image for nodes, and no registry answers; `seatrial node-image build` makes one",
+        )
+    return "kind", f"{engine.name} answers, and {'has' if found.here else 'a registry has'} {found.reference}"
+
+
 def provider(name: str = "auto") -> Provider:
     """A provider by its name; "auto" takes the one that works on this machine. Raises PermanentError."""
-    wanted = DEFAULT if name == "auto" else name
+    wanted = automatic()[0] if name == "auto" else name
     for entry in entry_points(group=GROUP):
         if entry.name == wanted:
             made: Provider = entry.load()()

@@ -1,4 +1,5 @@
-"""What every provider promises. The fake keeps it always, kwok where the upstream programs are, kind where an engine is too."""
+"""What every provider promises. The fake keeps it always, kwok where the upstream programs are, kind where an engine
+is too."""
 
 from __future__ import annotations
 

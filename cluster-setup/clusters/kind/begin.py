@@ -1,4 +1,5 @@
-"""What a kind cluster needs between an API server that answers and a student who can work: rights, metrics, conditions."""
+"""What a kind cluster needs between an API server that answers and a student who can work: rights, metrics,
+conditions."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from clusters.errors import TransientError
 from clusters.identity.files import ADMISSION, STUDENT
 from clusters.kind.layout import Layout
 from clusters.kwok import begin as control_plane
-from clusters.kwok.api import Api
+from clusters.kwok.api import COLLECTIONS, Api
 from clusters.model import PLATFORM_NAMESPACE
 from clusters.store import kubeconfig_file
 from clusters.tools import VERSIONS
@@ -71,7 +72,7 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
         _until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
     finally:
         platform.close()
-    control_plane.usable(layout.pki, server, threading.Event())
+    control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
 
 
 def usable(layout: Layout, server: str) -> None:
@@ -86,7 +87,29 @@ def usable(layout: Layout, server: str) -> None:
         _until("every node is ready", all_ready)
     finally:
         platform.close()
-    control_plane.usable(layout.pki, server, threading.Event())
+    control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
+
+
+def _forbidden() -> list[control_plane.Forbidden]:
+    """What a student is refused because Pods really run; as for the other policies, each alone refuses it."""
+    meta = {"metadata": {"name": "seatrial-probe"}}
+    container = {"name": "x", "image": "x"}
+    volume = {
+        "capacity": {"storage": "1Mi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/etc"},
+        "persistentVolumeReclaimPolicy": "Retain",
+    }
+    storage = {"provisioner": "x", "parameters": {"nodePath": "/etc"}}
+    return [
+        (
+            "/api/v1/namespaces/default/pods",
+            {**meta, "spec": {"hostNetwork": True, "containers": [container]}},
+            "seatrial-pods",
+        ),
+        ("/api/v1/persistentvolumes", {**meta, "spec": volume}, "seatrial-volume-paths"),
+        (COLLECTIONS["StorageClass"], {**meta, **storage}, "seatrial-storage-parameters"),
+    ]
 
 
 def _ready(platform: Api) -> int:

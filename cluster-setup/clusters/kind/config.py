@@ -1,4 +1,5 @@
-"""The configuration of a kind cluster: one file, kept beside the cluster, so that it can be read what it was made of."""
+"""The configuration of a kind cluster: one file, kept beside the cluster, so that it can be read what it was made
+of."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ PODS, SERVICES = "10.244.0.0/16", "10.96.0.0/16"
 AUDIT_FOLDER, AUDIT_FILE = "/var/log/seatrial", "/etc/kubernetes/seatrial-audit.yaml"
 CAPABILITIES = Path("/proc/self/status")
 SYS_RESOURCE = 24
-# What the control plane's programs are started with beside kubeadm's own arguments, as in the provider kwok, which says why.
+# What the control plane's programs are started with beside kubeadm's own arguments, as in the provider kwok, which says
+# why.
 ARGUMENTS: dict[str, dict[str, str]] = {
     "apiServer": {
         "audit-policy-file": AUDIT_FILE,

@@ -1,4 +1,5 @@
-"""The certificates of a new kind cluster, and its two kubeconfigs. The authority is ours: kubeadm takes what lies in its place."""
+"""The certificates of a new kind cluster, and its two kubeconfigs. The authority is ours: kubeadm takes what lies in
+its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where a kind cluster keeps its files below the cluster's folder, and what its containers and its network are called."""
+"""Where a kind cluster keeps its files below the cluster's folder, and what its containers and its network are
+called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which image the nodes of a cluster are made of: the one that was built here, else kind's own, else one from a registry."""
+"""Which image the nodes of a cluster are made of: the one that was built here, else kind's own, else one from a
+registry."""
 
 from __future__ import annotations
 
@@ -6,8 +7,7 @@ import time
 import tomllib
 from dataclasses import dataclass
 
-from clusters import engine as engines
-from clusters.engine import Engine, EngineError
+from clusters.engine import Engine
 from clusters.errors import ClusterError, PermanentError, TransientError
 from clusters.exec import CommandError
 from clusters.kind.names import built
@@ -15,7 +15,8 @@ from clusters.tools import VERSIONS, pins
 
 # Seconds in which a registry says whether it has an image, and in which it gives it: 400 MB.
 ASK_TIMEOUT, PULL_TIMEOUT = 8.0, 1800.0
-# How long it is remembered that no registry answered, in seconds: where the network swallows requests, asking takes its time.
+# How long it is remembered that no registry answered, in seconds: where the network swallows requests, asking takes its
+# time.
 REMEMBERED = 60.0
 _unreachable: dict[str, float] = {}
 
@@ -79,11 +80,3 @@ def provide(engine: Engine) -> str:
             "one here, `seatrial images load FILE.tar` takes one from another machine"
         ) from fault
     return reference
-
-
-def works_here() -> bool:
-    """Whether a kind cluster can be made on this machine: an engine answers, and there is an image for nodes."""
-    try:
-        return found(engines.find()) is not None
-    except EngineError:
-        return False

@@ -1,4 +1,5 @@
-"""A cluster's containers and its network: made by kind, looked at and removed here, so that removal needs no program but the
+"""A cluster's containers and its network: made by kind, looked at and removed here, so that removal needs no program
+but the
 engine."""
 
 from __future__ import annotations
@@ -6,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.engine import Engine
@@ -19,7 +19,8 @@ from clusters.tools import program
 CREATE_TIMEOUT, STOP_TIMEOUT, COMMAND_TIMEOUT = 600.0, 120.0, 60.0
 # How long a node may take to end before it is killed, in seconds.
 GRACE = 10
-# Where the clusters' networks lie, and how many addresses each has: engines give every network 65,536 of their own choice, of which
+# Where the clusters' networks lie, and how many addresses each has: engines give every network 65,536 of their own
+# choice, of which
 # there are thirty.
 SPACE, PREFIX = ipaddress.ip_network("10.213.0.0/16"), 28
 # How often another network is drawn where one is taken.
@@ -73,8 +74,8 @@ def _network(engine: Engine, layout: Layout) -> None:
         subnet = ipaddress.ip_network((int(SPACE.network_address) + offset, PREFIX))
         try:
             engine.run(
-                "network", "create", "--driver", "bridge", "--subnet", str(subnet), "--label", f"{LABEL}={layout.kind_name}",
-                layout.network, timeout=COMMAND_TIMEOUT,
+                "network", "create", "--driver", "bridge", "--subnet", str(subnet),
+                "--label", f"{LABEL}={layout.kind_name}", layout.network, timeout=COMMAND_TIMEOUT,
             )  # fmt: skip
             return
         except CommandError as refused:
@@ -162,8 +163,3 @@ def inside(engine: Engine, name: str, *command: str, timeout: float = COMMAND_TI
 def copy(engine: Engine, source: str | Path, goal: str | Path, timeout: float = CREATE_TIMEOUT) -> None:
     """Copy a file or folder from or to a node, written NODE:PATH there."""
     engine.run("cp", source, goal, timeout=timeout)
-
-
-__all__: Sequence[str] = [
-    "containers", "copy", "create", "equip", "inside", "remove", "start", "states", "stop",
-]  # fmt: skip

@@ -1,7 +1,7 @@
 """A kind cluster's whole state, which is what etcd holds: saved to a file, and exchanged for what a file holds.
 
-The exchange is done by the unit seatrial-exchange while the control plane's container starts (node/exchange), so it is whole or not
-at all, whenever somebody ends us.
+The exchange is done by the unit seatrial-exchange while the control plane's container starts (node/exchange), so it is
+whole or not at all, whenever somebody ends us.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 INTERVAL = 0.1
 # How long the whole may take, in seconds: a machine with a class full of clusters on it is slow.
 LIMIT = 120.0
+
+
+# Where to post what, and the admission policy that refuses it.
+Forbidden = tuple[str, dict[str, Any], str]
 
 
 class Stopped(Exception):
@@ -62,8 +66,11 @@ def begin(layout: Layout, server: str, nodes: int, metrics_port: int, stop: thre
     usable(layout.pki, server, stop)
 
 
-def usable(pki: Path, server: str, stop: threading.Event) -> None:
-    """Wait until the control plane works and the student is both let in and held back. `pki` has both's certificates."""
+def usable(pki: Path, server: str, stop: threading.Event, more: Sequence[Forbidden] = ()) -> None:
+    """Wait until the control plane works and the student is both let in and held back.
+
+    `pki` has both's certificates; `more` is what the student must be refused beside what every cluster refuses.
+    """
     platform = Api(server, pki, "admin")
     student = Api(server, pki, "student")
     try:
@@ -72,7 +79,7 @@ def usable(pki: Path, server: str, stop: threading.Event) -> None:
             lambda: platform.ask("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200,
             stop,
         )
-        policies = _forbidden()
+        policies = [*_forbidden(), *more]
         _until("the admission policies are in force", lambda: _held_back(student, policies), stop)
     finally:
         platform.close()
@@ -110,7 +117,7 @@ def release_nodes(layout: Layout, server: str) -> None:
         platform.close()
 
 
-def _held_back(student: Api, policies: list[tuple[str, dict[str, Any], str]]) -> bool:
+def _held_back(student: Api, policies: list[Forbidden]) -> bool:
     """Whether each policy has refused the student, which none does before RBAC lets him so far. Shortens the list."""
     while policies:
         path, body, policy = policies[0]
@@ -120,13 +127,13 @@ def _held_back(student: Api, policies: list[tuple[str, dict[str, Any], str]]) ->
     return True
 
 
-def _forbidden() -> list[tuple[str, dict[str, Any], str]]:
+def _forbidden() -> list[Forbidden]:
     """Where to post what, so that which admission policy refuses it."""
     meta = {"metadata": {"name": "seatrial-probe"}}
     volume = {
         "capacity": {"storage": "1Mi"},
         "accessModes": ["ReadWriteOnce"],
-        "hostPath": {"path": "/nonexistent"},
+        "hostPath": {"path": "/mnt/nonexistent"},
         "persistentVolumeReclaimPolicy": "Delete",
     }
     asked = {"metadata": {"name": "x", "annotations": {"volume.kubernetes.io/selected-node": "x"}}}

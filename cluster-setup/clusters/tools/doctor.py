@@ -63,7 +63,7 @@ def examine(*, network: bool = False) -> list[Finding]:
     """Check every need. Nothing outside this machine is asked unless `network` says so."""
     known = pinned()
     rows = [_python(), *_commands(), *_folders(), _disk(known), _memory(), _ports()]
-    rows += [*_programs(known), _go(known), _engine(), _sandbox()]
+    rows += [*_programs(known), _go(known), _engine(), _provider(), _sandbox()]
     if network:
         rows += _hosts(known)
     return rows
@@ -199,6 +199,15 @@ def _engine() -> Finding:
     return Finding(
         "a container engine", CONTAINERS, "optional", "neither docker nor podman is on PATH", package("docker.io")
     )
+
+
+def _provider() -> Finding:
+    """Which clusters are made here, and what would have to be there for the other kind."""
+    from clusters.registry import automatic
+
+    name, why = automatic()
+    outcome: Outcome = "ok" if name == "kind" else "optional"
+    return Finding("clusters of --provider auto", CONTAINERS, outcome, f"{name}: {why}", "seatrial node-image build")
 
 
 def _sandbox() -> Finding:

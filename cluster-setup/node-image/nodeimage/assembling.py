@@ -1,4 +1,5 @@
-"""Put the images into the node's containerd, which is what `kind build node-image` does too: in a container of the node's file
+"""Put the images into the node's containerd, which is what `kind build node-image` does too: in a container of the
+node's file
 system, kept as an image afterwards."""
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CTR = ("ctr", "--namespace=k8s.io")
 
 
 def assemble(
-    engine: Engine, base: str, images: Sequence[Path], goal: str, labels: dict[str, str], watch: Watch
+    engine: Engine, base: str, images: Sequence[Path], goal: str, *, labels: dict[str, str], watch: Watch
 ) -> None:
     """Make the image `goal` of the image `base`, with the archives `images` in its containerd. Raises ClusterError."""
     changes = [ENTRYPOINT, "ENV container=docker", *(f"LABEL {key}={value}" for key, value in labels.items())]

@@ -1,4 +1,5 @@
-"""The whole build: programs, images, the node, and the file that a school carries home. Each step is found where it was done."""
+"""The whole build: programs, images, the node, and the file that a school carries home. Each step is found where it
+was done."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def build(engine: Engine, watch: Watch, *, mirror: str | None = None, root: Path
         plan = recipe.read(found.names, mirror=mirror)
         system = [images.make(workshop, plan.debian, image, found.programs, found.versions) for image in plan.system]
         reference = built_node(found.versions["kube-apiserver"])
-        built = [_node(engine, workshop, plan, found, system, reference)]
+        built = [_node(engine, workshop, plan, found, system=system, reference=reference)]
         kept = []
         for image in plan.labs:
             made = images.make(workshop, plan.debian_of_labs, image, found.programs, found.versions)
@@ -70,7 +71,7 @@ def save(engine: Engine, references: list[str], goal: Path) -> None:
 
 
 def _node(
-    engine: Engine, workshop: Workshop, plan: Recipe, found: Upstream, system: list[Made], reference: str
+    engine: Engine, workshop: Workshop, plan: Recipe, found: Upstream, *, system: list[Made], reference: str
 ) -> Built:
     below = debian.installed(workshop, plan.debian, plan.node_packages)
     files = [p for p in sorted(node.FILES.iterdir()) if p.is_file()] + [node.MANIFESTS / "network.yaml"]
@@ -87,7 +88,7 @@ def _node(
     watch.begin("node", f"Making {reference}: {len(system)} images into its containerd")
     engine.run("load", "--input", base, timeout=LOAD_TIMEOUT)
     labels = {INPUTS: wanted, HOLDS: f'"{holds}"'}
-    assemble(engine, NODE_BASE, [made.file for made in system], reference, labels, watch)
+    assemble(engine, NODE_BASE, [made.file for made in system], reference, labels=labels, watch=watch)
     engine.run("rmi", NODE_BASE, timeout=INSPECT_TIMEOUT)
     size = _size(engine, reference)
     watch.end("node", f"Made {reference}: {size / 1e6:.0f} MB")

@@ -1,4 +1,5 @@
-"""Debian packages as tar files, by mmdebstrap in a namespace of its own: no root, and nothing of this machine is touched."""
+"""Debian packages as tar files, by mmdebstrap in a namespace of its own: no root, and nothing of this machine is
+touched."""
 
 from __future__ import annotations
 

@@ -20,8 +20,10 @@ from nodeimage.workshop import Workshop, digest
 VERSION = "1"
 # What no container needs of what Debian's packages bring.
 UNWANTED = (
-    *debian.UNREAD, "dev", "dev/*", "etc/apt", "etc/apt/*", "etc/dpkg/*", "etc/fstab", "etc/hostname", "etc/resolv.conf",
-    "usr/lib/*/gconv/*", "usr/share/bash-completion/*", "usr/share/lintian", "usr/share/seatrial", "usr/share/seatrial/*",
+    *debian.UNREAD, "dev", "dev/*", "etc/apt", "etc/apt/*", "etc/dpkg/*", "etc/fstab", "etc/hostname",
+    "etc/resolv.conf",
+    "usr/lib/*/gconv/*", "usr/share/bash-completion/*", "usr/share/lintian", "usr/share/seatrial",
+    "usr/share/seatrial/*",
     "usr/share/perl*", "usr/lib/*/perl*", "usr/share/zoneinfo/*", "var/cache/*", "var/lib/apt", "var/lib/apt/*",
     "var/lib/dpkg", "var/lib/dpkg/*", "usr/share/bug/*", "usr/share/initramfs-tools/*",
 )  # fmt: skip
@@ -72,7 +74,8 @@ WELCOME = b"""\
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An image in a file. `holds` says what is in it: "nginx-light 1.22.1-9+deb12u11 (Debian bookworm)"; `inputs` is the
+    """An image in a file. `holds` says what is in it: "nginx-light 1.22.1-9+deb12u11 (Debian bookworm)"; `inputs` is
+    the
     digest of what it was made of."""
 
     reference: str
@@ -136,7 +139,8 @@ def _settings(image: Image, labels: dict[str, str]) -> archive.Settings:
 
 def _fill(layer: layers.Layer, image: Image, programs: Mapping[str, Path], below: Path | None) -> None:
     taken = layers.names(below) if below else set()
-    # Where Debian has merged /bin into /usr/bin, and so on, a package that is set up first makes the links between them.
+    # Where Debian has merged /bin into /usr/bin, and so on, a package that is set up first makes the links between
+    # them.
     merged = "" if "bin" in taken or "lib" in taken else "usr/"
     if below and merged:
         for name in LINKED:

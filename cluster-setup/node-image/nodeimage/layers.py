@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-# The time of every file, so that it does not tell when the layer was made. Not 0, which some programs take for "unknown".
+# The time of every file, so that it does not tell when the layer was made. Not 0, which some programs take for
+# "unknown".
 MOMENT = 1_700_000_000
 
 

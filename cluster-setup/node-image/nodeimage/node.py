@@ -1,4 +1,5 @@
-"""The node's file system: a small Debian, and above it kind's own files and the programs, as images/base/Dockerfile of kind
+"""The node's file system: a small Debian, and above it kind's own files and the programs, as images/base/Dockerfile of
+kind
 and `kind build node-image` would lay them."""
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FOLDERS = (
     ("etc/systemd/system/kubelet.service.d", "etc/systemd/system/kubelet.service.d", 0o644),
 )
 # Programs that kind expects in another place than /usr/local/bin.
-PLACES = {name: "usr/bin" for name in ("kubeadm", "kubectl", "kubelet")}
+PLACES = dict.fromkeys(("kubeadm", "kubectl", "kubelet"), "usr/bin")
 ASK_TIMEOUT = 60.0
 
 

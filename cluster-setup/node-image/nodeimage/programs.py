@@ -1,4 +1,5 @@
-"""Programs that run in a container. What was built elsewhere may want libraries that an image of one file does not have."""
+"""Programs that run in a container. What was built elsewhere may want libraries that an image of one file does not
+have."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that a build makes. The node's `packages`, `programs` and `cni` are names; `debian` is what the node and the
+    """Everything that a build makes. The node's `packages`, `programs` and `cni` are names; `debian` is what the node
+    and the
     system's images are made of, `debian_of_labs` what the labs' are."""
 
     debian: Debian

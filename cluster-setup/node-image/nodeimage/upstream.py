@@ -1,4 +1,5 @@
-"""What comes from upstream: the built programs, kind's own files for a node, and the names of the images it asks for."""
+"""What comes from upstream: the built programs, kind's own files for a node, and the names of the images it asks
+for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where images are made: a folder in the user's cache, in which each step's result carries the digest of what went into it.
+"""Where images are made: a folder in the user's cache, in which each step's result carries the digest of what went
+into it.
 
 NAME-DIGEST.tar       a finished result; a step whose result is there is not done again
 NAME-DIGEST.tar.part  one that is being made; whoever begins that step again writes over it

@@ -16,6 +16,7 @@ from clusters.errors import ClusterError, ToolMissing
 from clusters.model import Provider
 from grader.labfile import LoadedLab
 from grader.model import LabError
+from proving import images
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import PortalError
@@ -145,6 +146,7 @@ class Preparing:
             row = _mine(db, task)
             if row is not None:
                 row.params, row.lab_digest = dict(lab.params), lab.digest
+        images.bring(lab, self._provider, task.cluster)
         admin = self._provider.kubeconfig(task.cluster, "admin")
         self._start(lab, admin, self._provider.kubeconfig(task.cluster, "student"), STUDENT)
         with self._database.transaction() as db:
