@@ -50,6 +50,8 @@ def log(access: Access, namespace: str, asked: LogsProbe, until: Deadline) -> Re
     """Read the last lines of a log. Raises Refused, ApiFault and OSError."""
     pod = found_pod(access, namespace, asked.pod)
     container = _container(pod, asked.container)
+    if not (pod.get("spec") or {}).get("nodeName"):  # of such a Pod the API server gives an empty log
+        raise Refused("not-running", state(pod), asked.pod)
     query = urlencode({"container": container, "tailLines": LINES, "limitBytes": READ + 1})
     path = f"{core(namespace, 'pods', asked.pod)}/log?{query}"
     access.patience(until.left())

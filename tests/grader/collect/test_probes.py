@@ -37,7 +37,8 @@ def a_pod(
     server: FakeApiServer, name: str = "web-1", does: FakePod | None = None, *, address: str = "10.244.0.9", **more: Any
 ) -> FakePod:
     """A Pod that runs, ready, with a container of its name."""
-    spec = {"containers": [{"name": "web", "ports": [{"name": "http", "containerPort": 80}]}], **more.pop("spec", {})}
+    ports = [{"name": "http", "containerPort": 80}]
+    spec = {"nodeName": "n", "containers": [{"name": "web", "ports": ports}], **more.pop("spec", {})}
     state = {
         "phase": "Running",
         "podIP": address,
