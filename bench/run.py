@@ -23,6 +23,7 @@ import fleet
 import portal
 import portal_live
 import portal_load
+import probes
 import subjects
 from measure import Row, alternate, duration, seconds
 
@@ -291,6 +292,7 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "evaluating": ("Evaluating", evaluating),
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
+    "probes": ("Probes of real Pods", probes.probes),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
     "live": ("From kubectl to a green task", portal_live.live),
     "load": ("A class that clicks", portal_load.load),

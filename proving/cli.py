@@ -124,9 +124,14 @@ def start(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
 @click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 @click.option("--all", "everything", is_flag=True, help="Every lab.")
 @click.option("--cluster", help="Use this cluster, one lab after another. Default: fresh ones, removed in the end.")
+@click.option(
+    "--provider", default="kwok", show_default=True, help="What makes fresh clusters; with kind, probes run for real."
+)
 @click.option("--times", type=click.IntRange(1), default=10, show_default=True, help="How often to apply the solution.")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="How many fresh clusters at a time. Default: two for each processor."
+    "--jobs",
+    type=click.IntRange(1),
+    help="How many fresh clusters at a time. Default: two for each processor, one where Pods are real.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show what was explained and skipped, too.")
@@ -135,6 +140,7 @@ def prove(  # noqa: PLR0917 - click's options, passed by name
     slugs: tuple[str, ...],
     everything: bool,
     cluster: str | None,
+    provider: str,
     times: int,
     jobs: int | None,
     output: str,
@@ -145,7 +151,7 @@ def prove(  # noqa: PLR0917 - click's options, passed by name
     from proving.shelf import chosen
     from proving.table import rendered
 
-    verdicts = prove_all(chosen(slugs, everything), cluster=cluster, times=times, jobs=jobs)
+    verdicts = prove_all(chosen(slugs, everything), cluster=cluster, provider=provider, times=times, jobs=jobs)
     click.echo(rendered(verdicts, output, verbose=verbose), nl=False)
     sys.exit(FULL if all(v.proved for v in verdicts) else LOST)
 

@@ -18,10 +18,12 @@ from proving.worker import Worker
 CLUSTERS_PER_PROCESSOR = 2
 
 
-def prove_all(folders: Sequence[Path], *, cluster: str | None, times: int, jobs: int | None) -> list[Verdict]:
+def prove_all(
+    folders: Sequence[Path], *, cluster: str | None, times: int, jobs: int | None, provider: str = "kwok"
+) -> list[Verdict]:
     """Prove labs and give their verdicts, in the order of the labs.
 
-    With `cluster` one trial after another in that one. Otherwise in `jobs` fresh clusters, which are removed whatever
+    With `cluster` one trial after another in that one. Otherwise in `jobs` fresh ones of `provider`, removed whatever
     happens. Only one lab is in a cluster at a time, because labs see each other's cluster-scoped objects and the
     student's calls. Raises LabError before a cluster is made; ClusterError and GraderError.
     """
@@ -30,12 +32,13 @@ def prove_all(folders: Sequence[Path], *, cluster: str | None, times: int, jobs:
     # The lab that waits longest comes first, so that the last trials of all are short ones.
     order = sorted(range(len(proofs)), key=lambda i: -proofs[i].patience)
     waiting = deque((i, n) for i in order for n in range(len(proofs[i].names)))
-    count = 1 if cluster else min(jobs or CLUSTERS_PER_PROCESSOR * (os.cpu_count() or 1), len(waiting))
+    usual = CLUSTERS_PER_PROCESSOR * (os.cpu_count() or 1) if provider == "kwok" else 1
+    count = 1 if cluster else min(jobs or usual, len(waiting))
     workers: list[Worker] = []
     with ended_in_order():
         try:
             for _ in range(count):
-                workers.append(Worker(cluster, times))
+                workers.append(Worker(cluster, times, provider))
             with Board([(proof.folder.name, len(proof.names)) for proof in proofs]) as board:
                 _share_out(workers, waiting, proofs, verdicts, board)
         except BaseException:
