@@ -12,10 +12,10 @@ from grader.labfile.faults import Fault, LabFaults, did_you_mean
 from grader.labfile.loading import Draft, LoadedLab, draft
 from grader.labfile.manifests import Manifest, collect
 from grader.labfile.parameters import replace
-from grader.labfile.schema import Absent, Lab, Script
+from grader.labfile.schema import Absent, Lab, Probe, Script
 from grader.labfile.steps import Solution, solution_with, wrongs_with
 from grader.labfile.yamlfile import text
-from grader.lint import free, images, objects, placeholders, readme, references
+from grader.lint import free, images, objects, placeholders, probes, readme, references
 from grader.lint.structure import Problem
 from grader.lint.types import Types, kubernetes
 
@@ -67,6 +67,7 @@ def _variant(folder: Path, params: Mapping[str, Any], faults: list[Fault]) -> No
         _manifest(types, manifest, faults)
     _of_setup(start, faults)
     _of_references(lab, everything, end, faults)
+    _of_probes(lab, everything, end, faults)
     _of_spec(lab, types, faults)
     _of_order(folder, made, made.spec, faults)
     _of_wrongs(lab, types, faults)
@@ -95,6 +96,13 @@ def _of_references(lab: LoadedLab, everything: list[Manifest], end: Solution, fa
         faults.append(Fault(manifest.path, manifest.line(*keys), f"{called}: {message}"))
 
 
+def _of_probes(lab: LoadedLab, everything: list[Manifest], end: Solution, faults: list[Fault]) -> None:
+    there = probes.End(everything, lab.spec.namespace, end.script.text if end.script else "")
+    for keys, check in objects.checks(lab.spec):
+        for problem in probes.check(keys, check, there) if isinstance(check, Probe) else ():
+            faults.append(Fault(lab.file, lab.line(*problem.keys), problem.message))
+
+
 def _of_spec(lab: LoadedLab, types: Types, faults: list[Fault]) -> None:
     def add(problem: Problem) -> None:
         faults.append(Fault(lab.file, lab.line(*problem.keys), problem.message))
@@ -110,9 +118,10 @@ def _of_spec(lab: LoadedLab, types: Types, faults: list[Fault]) -> None:
     except LabFaults as error:
         faults += error.faults
     for i, task in enumerate(lab.spec.tasks):
-        if all(isinstance(check, Absent) for check in task.checks):
+        if all(isinstance(check, Absent) or probes.holds_already(check) for check in task.checks):
             message = (
-                f'task "{task.id}" holds before any work: beside `absent` it needs a check that asks for something'
+                f'task "{task.id}" holds before any work: beside what must not be there (`absent`, `resolves: false`) '
+                "it needs a check that asks for something"
             )
             add(Problem(("tasks", i, "checks"), message))
     for problem in free.check(types, lab.spec.free):

@@ -51,7 +51,7 @@ def dangling(manifests: Sequence[Manifest], namespace: str, script: str) -> Iter
     """
     last: dict[tuple[str, str, str], Manifest] = {_identity(m, namespace): m for m in manifests}
     for manifest in last.values():
-        if _mentions(script, mapping(manifest.object, "metadata").get("name", "")):
+        if mentions(script, mapping(manifest.object, "metadata").get("name", "")):
             continue
         home = _identity(manifest, namespace)[1]
         for reference in _references(manifest.object):
@@ -66,7 +66,8 @@ def _identity(manifest: Manifest, namespace: str) -> tuple[str, str, str]:
     return kind, home, meta["name"]
 
 
-def _mentions(script: str, word: str) -> bool:
+def mentions(script: str, word: str) -> bool:
+    """Whether a script names a thing, as a word by itself."""
     return bool(word) and re.search(rf"(?<![-\w]){re.escape(word)}(?![-\w])", script) is not None
 
 
@@ -74,7 +75,7 @@ def _missing(reference: Reference, home: str, objects: dict[tuple[str, str, str]
     if reference.labels is not None:
         return _selects_nothing(reference, home, objects, script)
     kind, name = reference.kind, reference.name
-    if name in _PROVIDED.get(kind, ()) or name.startswith("system:") or _mentions(script, name):
+    if name in _PROVIDED.get(kind, ()) or name.startswith("system:") or mentions(script, name):
         return None
     if kind == "StorageClass" and any(
         k == "PersistentVolume" and mapping(m.object, "spec").get("storageClassName") == name
@@ -115,7 +116,7 @@ def _selects_nothing(
             if all(labels.get(key) == text for key, text in wanted.items()):
                 return None
             seen.append(", ".join(f"{k}={v}" for k, v in labels.items()))
-    if all(_mentions(script, str(text)) for text in wanted.values()):
+    if all(mentions(script, str(text)) for text in wanted.values()):
         return None
     asked = ", ".join(f"{k}={v}" for k, v in wanted.items())
     has = f"; the Pods of this lab have {' or '.join(sorted(set(seen)))}" if any(seen) else ""
