@@ -160,7 +160,7 @@ class Audit(CheckBase):
 
 
 class HttpProbe(_Strict):
-    """GET `path` of a Service or Pod."""
+    """GET `path` of a Pod, or of each ready Pod behind a Service."""
 
     service: str | None = Field(None, description="The Service that is asked; or say which pod.")
     pod: str | None = Field(None, description="The Pod that is asked; or say which service.")
@@ -171,7 +171,7 @@ class HttpProbe(_Strict):
 
 
 class TcpProbe(_Strict):
-    """Connect to a port of a Service or Pod."""
+    """Connect to a port of a Pod, or of each ready Pod behind a Service."""
 
     service: str | None = Field(None, description="The Service that is asked; or say which pod.")
     pod: str | None = Field(None, description="The Pod that is asked; or say which service.")
@@ -179,15 +179,15 @@ class TcpProbe(_Strict):
 
 
 class DnsProbe(_Strict):
-    """Look `name` up inside a Pod."""
+    """Look `name` up at the cluster's name server."""
 
     name: str = Field(description="The name that is looked up.")
-    pod: str | None = Field(None, description="The Pod that it is looked up in.")
+    pod: str | None = Field(None, description="The Pod whose search list and policy are used.")
     resolves: Flag = Field(True, description="Whether there must be an answer.")
 
 
 class ExecProbe(_Strict):
-    """Run a command in a Pod's container."""
+    """Run a command in a Pod's container: the student's own, so it says what the student lets it say."""
 
     pod: str = Field(description="The Pod's name.")
     command: tuple[str, ...] = Field(min_length=1, description="The program and its arguments; no shell.")
@@ -197,7 +197,7 @@ class ExecProbe(_Strict):
 
 
 class LogsProbe(_Strict):
-    """Read a Pod's log."""
+    """Read the end of a Pod's log."""
 
     pod: str = Field(description="The Pod's name.")
     container: str | None = Field(None, description="Where the Pod has several.")
