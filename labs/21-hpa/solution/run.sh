@@ -22,7 +22,7 @@ if kubectl get nodes -o jsonpath='{.items[*].metadata.annotations}' | grep -q kw
   kubectl annotate pods -l app=web kwok.x-k8s.io/usage-cpu-
 else
   kubectl wait --for=condition=ScalingActive hpa/web --timeout=120s
-  kubectl scale deployment load --replicas=2
+  kubectl scale deployment load --replicas=4
   wait_for "above target"
   kubectl scale deployment load --replicas=0
   wait_for "below target"

@@ -9,7 +9,7 @@ if kubectl get nodes -o jsonpath='{.items[*].metadata.annotations}' | grep -q kw
   kubectl annotate pods -l app=web kwok.x-k8s.io/usage-cpu=140m --overwrite
   kubectl wait --for=jsonpath='{.status.currentReplicas}'=$(( (280 + ${target} - 1) / ${target} )) hpa/web --timeout=120s
 else
-  kubectl scale deployment load --replicas=2
+  kubectl scale deployment load --replicas=4
   for _ in $(seq 90); do
     [ "$(kubectl get hpa web -o jsonpath='{.status.currentReplicas}')" -gt 2 ] && exit
     sleep 2
