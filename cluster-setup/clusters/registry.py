@@ -20,22 +20,19 @@ def providers() -> list[str]:
     return sorted({e.name for e in entry_points(group=GROUP)})
 
 
-def automatic() -> tuple[str, str]:
-    """The provider that `auto` takes on this machine, and why: kind where a container engine answers and there is an
-    image
-    for nodes, here or at a registry that answers; kwok elsewhere."""
+def automatic(*, registries: bool = True) -> tuple[str, str]:
+    """The provider that `auto` takes on this machine, and why: kind where a container engine answers and there is an image
+    for nodes, here or at a registry that answers; kwok elsewhere. `registries=False` asks nobody but this machine."""
     from clusters.kind import node_image
 
     try:
         engine = engines.find()
     except EngineError as fault:
         return "kwok", str(fault)
-    found = node_image.found(engine)
+    found = node_image.found(engine) if registries else node_image.on_machine(engine)
     if found is None:
-        return (
-            "kwok",
-            f"{engine.name} has no image for nodes, and no registry answers; `seatrial node-image build` makes one",
-        )
+        nowhere = ", and no registry answers" if registries else ""
+        return "kwok", f"{engine.name} has no image for nodes{nowhere}; `seatrial node-image build` makes one"
     return "kind", f"{engine.name} answers, and {'has' if found.here else 'a registry has'} {found.reference}"
 
 

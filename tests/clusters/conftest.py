@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusters import store
+from clusters.kind import node_image
 from clusters.kwok import processes
 from clusters.kwok.layout import Layout
 
@@ -27,6 +29,18 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield store.root()
     for name in store.names():
         processes.end(Layout.of(name))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH without any container engine, whose first folder this is; and nobody remembers what a registry said."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name in ("sh", "cat", "grep", "rm"):
+        (place / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(place))
+    node_image.forget()
+    return place
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,23 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
     control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
 
 
-def usable(layout: Layout, server: str) -> None:
-    """Wait until a cluster that was started again answers, with all its nodes ready. Raises TransientError."""
+def usable(layout: Layout, server: str, since: datetime) -> None:
+    """Wait until a cluster whose containers were started at `since` answers, with all its nodes at work again.
+
+    A node is called ready for half a minute after it has ended, so its lease must have been renewed. Raises TransientError.
+    """
     platform = Api(server, layout.pki, "admin")
 
-    def all_ready() -> bool:
-        status, text = platform.ask("GET", "/api/v1/nodes")
-        return status == 200 and _ready(platform) == len(json.loads(text)["items"]) > 0
+    def at_work() -> bool:
+        status, text = platform.ask("GET", control_plane.LEASES)
+        if status != 200:
+            return False
+        leases = [lease["spec"].get("renewTime") for lease in json.loads(text)["items"]]
+        renewed = all(time_ and datetime.fromisoformat(time_) >= since for time_ in leases)
+        return renewed and _ready(platform) == len(leases) > 0
 
     try:
-        _until("every node is ready", all_ready)
+        _until("every node is at work", at_work)
     finally:
         platform.close()
     control_plane.usable(layout.pki, server, threading.Event(), _forbidden())

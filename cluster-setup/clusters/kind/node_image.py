@@ -21,6 +21,11 @@ REMEMBERED = 60.0
 _unreachable: dict[str, float] = {}
 
 
+def forget() -> None:
+    """Ask the registries again."""
+    _unreachable.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeImage:
     """An image for nodes. `here` tells whether it is on this machine; otherwise a registry has it."""

@@ -137,10 +137,13 @@ def stop(engine: Engine, layout: Layout) -> None:
         engine.run("stop", "--time", str(GRACE), *reversed(names), timeout=STOP_TIMEOUT)
 
 
-def start(engine: Engine, layout: Layout) -> None:
-    """Run the containers, one after another: so each gets the address that it had."""
+def start(engine: Engine, layout: Layout) -> bool:
+    """Run the containers, one after another: so each gets the address that it had. False where all of them ran already."""
+    if set(states(engine).get(layout.kind_name, ())) == {"running"}:
+        return False
     for name in containers(engine, layout):
         engine.run("start", name, timeout=COMMAND_TIMEOUT)
+    return True
 
 
 def remove(engine: Engine, layout: Layout) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from clusters import engine as engines
@@ -17,6 +18,10 @@ from clusters.kind.identities import write_identities
 from clusters.kind.layout import Layout
 from clusters.kwok import ports
 from clusters.model import Cluster, ClusterSpec, Identity, State
+
+
+# A moment before everything that a cluster can remember.
+BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KindProvider:
@@ -124,8 +129,9 @@ class KindProvider:
                 f"the containers of cluster {record.name} are gone, and its state with them; "
                 f"`seatrial cluster down {record.name}` removes the rest"
             )
-        nodes.start(engine, layout)
-        begin.usable(layout, record.server)
+        since = datetime.now(UTC)
+        started = nodes.start(engine, layout)
+        begin.usable(layout, record.server, since if started else BEFORE)
 
     def snapshot(self, name: str, file: Path) -> None:
         """Write the cluster's state into a file; see the protocol."""

@@ -63,7 +63,7 @@ def examine(*, network: bool = False) -> list[Finding]:
     """Check every need. Nothing outside this machine is asked unless `network` says so."""
     known = pinned()
     rows = [_python(), *_commands(), *_folders(), _disk(known), _memory(), _ports()]
-    rows += [*_programs(known), _go(known), _engine(), _provider(), _sandbox()]
+    rows += [*_programs(known), _go(known), _engine(), _provider(network), _sandbox()]
     if network:
         rows += _hosts(known)
     return rows
@@ -201,11 +201,11 @@ def _engine() -> Finding:
     )
 
 
-def _provider() -> Finding:
+def _provider(network: bool) -> Finding:
     """Which clusters are made here, and what would have to be there for the other kind."""
     from clusters.registry import automatic
 
-    name, why = automatic()
+    name, why = automatic(registries=network)
     outcome: Outcome = "ok" if name == "kind" else "optional"
     return Finding("clusters of --provider auto", CONTAINERS, outcome, f"{name}: {why}", "seatrial node-image build")
 
