@@ -12,6 +12,7 @@ from grader.grading import grade, lab_for
 from grader.labfile import LabFaults
 from grader.model import ClusterUnreachable, Outcome, Report
 from tests.fakes.apiserver import FakeApiServer, serving, status
+from tests.fakes.pods import FakePod, page
 from tests.grader import small
 
 HELD = small.ONE_TASK + "    hold: 3s\n"
@@ -229,3 +230,57 @@ def test_the_record_s_parameters_win(server: FakeApiServer, access: Access, tmp_
         "v1", "ConfigMap", "lab-small", "seatrial-system", data={"student": "bob", "params": f'{{"port": {other}}}'}
     )
     assert lab_for(made, access, student="ada", secret="s").params["port"] == other
+
+
+PROBE = """\
+tasks:
+- id: page
+  title: A page
+  points: 2
+  checks:
+  - probe: {http: {pod: web, port: 80, status: 200}}
+    %s
+  - match: {apiVersion: v1, kind: Pod, metadata: {name: web}}
+"""
+
+
+@pytest.fixture
+def real(server: FakeApiServer, tmp_path: Path) -> Access:
+    """Access to a cluster whose Pods are real."""
+    status = {"phase": "Running", "podIP": "10.244.0.9", "podIPs": [{"ip": "10.244.0.9"}]}
+    server.add("v1", "Pod", "web", "shop", spec={"nodeName": "n", "containers": [{"name": "web"}]}, status=status)
+    server.pods["shop", "web"] = FakePod(ports={80: page(status=503)})
+    return Access.from_kubeconfig(server.kubeconfig(tmp_path, extension={"capabilities": ["pods"]}))
+
+
+def serves(server: FakeApiServer, code: int) -> None:
+    server.pods["shop", "web"] = FakePod(ports={80: page(status=code)})
+
+
+def test_waits_for_a_probe_to_be_answered(server: FakeApiServer, real: Access, tmp_path: Path, clock: Clock) -> None:
+    lab = small.lab(tmp_path, PROBE % "within: 30s")
+    assert grade(lab, real)[1].score == 1
+    clock.after(5, lambda: serves(server, 200))
+    assert grade(lab, real, wait=True)[1].full_marks
+    assert 1005 <= clock.now < 1010
+
+
+def test_a_probe_that_must_hold_is_made_at_every_look(
+    server: FakeApiServer, real: Access, tmp_path: Path, clock: Clock
+) -> None:
+    lab = small.lab(tmp_path, PROBE % "hold: 3s")
+    serves(server, 200)
+    seen, report = grade(lab, real)
+    assert report.full_marks and clock.now >= 1003
+    assert [set(look.probes or ()) for look in (*seen.earlier, seen.now)] == [{"page/0"}] * (len(seen.earlier) + 1)
+    clock.after(1, lambda: serves(server, 500))
+    assert "status 500" in grade(lab, real)[1].tasks[0].checks[0].message
+
+
+def test_without_real_pods_no_probe_is_made(
+    server: FakeApiServer, real: Access, access: Access, tmp_path: Path
+) -> None:
+    lab = small.lab(tmp_path, PROBE % "within: 30s")
+    seen, report = grade(lab, access)
+    assert (report.skipped_points, report.full_marks, seen.now.probes) == (1, True, None)
+    assert server.seen("proxy|portforward") == []

@@ -10,7 +10,7 @@ import orjson
 from grader.checks.probing import ANSWERED, ERROR, UNANSWERED
 from grader.collect.access import Access
 from grader.collect.probes.executing import CannotExecute, execute
-from grader.collect.probes.limits import LINES, READ, Deadline
+from grader.collect.probes.limits import LINES, LOG, READ, Deadline
 from grader.collect.probes.targets import Refused, core, found_pod, state
 from grader.collect.probes.websocket import NotUpgraded
 from grader.labfile.schema import ExecProbe, LogsProbe
@@ -52,14 +52,14 @@ def log(access: Access, namespace: str, asked: LogsProbe, until: Deadline) -> Re
     container = _container(pod, asked.container)
     if not (pod.get("spec") or {}).get("nodeName"):  # of such a Pod the API server gives an empty log
         raise Refused("not-running", state(pod), asked.pod)
-    query = urlencode({"container": container, "tailLines": LINES, "limitBytes": READ + 1})
+    query = urlencode({"container": container, "tailLines": LINES, "limitBytes": LOG})
     path = f"{core(namespace, 'pods', asked.pod)}/log?{query}"
     access.patience(until.left())
     with access.answer(path, {"Accept": "*/*"}) as response:
-        body, cut = read(access, response, until)
-    text = body.decode("utf-8", "replace")
+        body, cut = read(access, response, until, LOG)
     if response.status == 200:
-        return Reply(ANSWERED, pod=asked.pod, text=text, cut=cut)
+        cut = cut or ("size" if len(body) > READ else "")
+        return Reply(ANSWERED, pod=asked.pod, text=body[-READ:].decode("utf-8", "replace"), cut=cut)
     said = _message(body)
     if response.status in (400, 404):
         return Reply(UNANSWERED, "not-running", state(pod), asked.pod)
@@ -68,21 +68,21 @@ def log(access: Access, namespace: str, asked: LogsProbe, until: Deadline) -> Re
     return Reply(ERROR, said=fault + more, pod=asked.pod)
 
 
-def read(access: Access, response: http.client.HTTPResponse, until: Deadline) -> tuple[bytes, str]:
-    """A body up to READ bytes and until the deadline, and what cut it: "", "size" or "time"."""
+def read(access: Access, response: http.client.HTTPResponse, until: Deadline, most: int = READ) -> tuple[bytes, str]:
+    """A body up to so many bytes and until the deadline, and what cut it: "", "size" or "time"."""
     body = b""
     try:
-        while len(body) <= READ:
+        while len(body) <= most:
             access.patience(until.left())
-            chunk = response.read1(min(1 << 16, READ + 1 - len(body)))
+            chunk = response.read1(min(1 << 16, most + 1 - len(body)))
             if not chunk:
                 return body, ""
             body += chunk
     except TimeoutError:
         return body, "time"
     except http.client.IncompleteRead as broken:
-        return (body + broken.partial)[:READ], "time"
-    return body[:READ], "size"
+        return (body + broken.partial)[:most], "time"
+    return body[:most], "size"
 
 
 def _message(body: bytes) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-# Bytes of an answer, an output or a log that are read and kept.
-READ = 256 << 10
+# Bytes of an answer, an output or a log that are kept: of an answer and an output the first, of a log the last.
+READ = 64 << 10
 # Seconds that a probe may take, and one that runs a command.
 ANSWER, COMMAND = 5.0, 10.0
 # So many of the Pods behind a Service are asked, by name.
 PODS = 5
-# So many of a log's last lines are read.
-LINES = 2000
+# So many of a log's last lines are read, as far as they come to no more bytes.
+LINES, LOG = 1000, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

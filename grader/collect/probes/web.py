@@ -35,7 +35,7 @@ from grader.model import Reply
 
 # Seconds for the API server's connection to a Pod; a Pod that takes it and says nothing uses them up. And for those few
 # answers that are had through it: longer, and an endless one would fill too much of its memory.
-DIAL, PROXIED = 1.0, 0.5
+DIAL, PROXIED = 2.0, 1.0
 # Seconds for which a stream into the Pod must stay open to count as connected where nothing is said.
 QUIET = 0.3
 # The API server's status for a Pod to which it cannot connect, or whose answer is not HTTP; a Pod may give it as well.

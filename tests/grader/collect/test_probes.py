@@ -419,7 +419,7 @@ def test_a_stream_that_is_not_opened(server: FakeApiServer, access: Access, answ
 def test_logs(server: FakeApiServer, access: Access) -> None:
     a_pod(server, does=FakePod(log=[b"ready\n", b"\xff"]))
     assert one(access, logs={"pod": "web-1", "contains": "x"}) == Reply("answered", pod="web-1", text="ready\n\ufffd")
-    assert "tailLines=2000" in server.seen("/log")[0]
+    assert "tailLines=1000" in server.seen("/log")[0]
     server.pods[NS, "web-1"] = FakePod(log=repeat(b"line\n" * 5000))
     found = one(access, logs={"pod": "web-1", "contains": "x"})
     assert (found.cut, len(found.text)) == ("size", limits.READ)
