@@ -21,7 +21,8 @@ def providers() -> list[str]:
 
 
 def automatic(*, registries: bool = True) -> tuple[str, str]:
-    """The provider that `auto` takes on this machine, and why: kind where a container engine answers and there is an image
+    """The provider that `auto` takes on this machine, and why: kind where a container engine answers and there is an
+    image
     for nodes, here or at a registry that answers; kwok elsewhere. `registries=False` asks nobody but this machine."""
     from clusters.kind import node_image
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -23,6 +23,8 @@ class FakeProvider:
 
     name = "fake"
     capabilities = frozenset({"metrics", "audit"})
+    lacks: tuple[str, ...] = ()  # images that are nowhere
+    brought: Sequence[str] = ()  # what was asked for last
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         names.check_student(spec.student)
@@ -72,7 +74,8 @@ class FakeProvider:
 
     def bring(self, name: str, references: Iterable[str]) -> tuple[str, ...]:
         store.ready(name)
-        return tuple(r for r in references if "missing" in r)
+        self.brought = list(references)
+        return tuple(r for r in self.brought if r in self.lacks)
 
     def stop(self, name: str) -> None:
         with store.lock(name):

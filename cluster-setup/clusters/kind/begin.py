@@ -79,7 +79,8 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
 def usable(layout: Layout, server: str, since: datetime) -> None:
     """Wait until a cluster whose containers were started at `since` answers, with all its nodes at work again.
 
-    A node is called ready for half a minute after it has ended, so its lease must have been renewed. Raises TransientError.
+    A node is called ready for half a minute after it has ended, so its lease must have been renewed. Raises
+    TransientError.
     """
     platform = Api(server, layout.pki, "admin")
 

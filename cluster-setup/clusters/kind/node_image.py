@@ -81,7 +81,7 @@ def provide(engine: Engine) -> str:
                 f"{reference} does not arrive within {PULL_TIMEOUT / 60:.0f} minutes; try again"
             ) from fault
         raise PermanentError(
-            f"{engine.name} has no image for nodes, and no registry gives {reference}: `seatrial node-image build` makes "
-            "one here, `seatrial images load FILE.tar` takes one from another machine"
+            f"{engine.name} has no image for nodes, and no registry gives {reference}: `seatrial node-image build` "
+            "makes one here, `seatrial images load FILE.tar` takes one from another machine"
         ) from fault
     return reference

@@ -138,7 +138,8 @@ def stop(engine: Engine, layout: Layout) -> None:
 
 
 def start(engine: Engine, layout: Layout) -> bool:
-    """Run the containers, one after another: so each gets the address that it had. False where all of them ran already."""
+    """Run the containers, one after another: so each gets the address that it had. False where all of them ran
+    already."""
     if set(states(engine).get(layout.kind_name, ())) == {"running"}:
         return False
     for name in containers(engine, layout):

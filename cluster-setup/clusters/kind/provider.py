@@ -19,7 +19,6 @@ from clusters.kind.layout import Layout
 from clusters.kwok import ports
 from clusters.model import Cluster, ClusterSpec, Identity, State
 
-
 # A moment before everything that a cluster can remember.
 BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -23,7 +23,7 @@ def test_docker_goes_before_podman_unless_only_podman_answers(bare: Path) -> Non
 
 
 def test_no_engine_names_what_needs_none(bare: Path) -> None:
-    with pytest.raises(EngineError, match="neither docker nor podman is on PATH.*--provider kwok"):
+    with pytest.raises(EngineError, match=r"neither docker nor podman is on PATH.*--provider kwok"):
         engine.find()
 
 

@@ -1,0 +1,124 @@
+"""What is left of a kind cluster when it is gone, when its making is cut short, and when the engine ends meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters import engine as engines
+from clusters import store
+from clusters.engine import Engine
+from clusters.errors import ClusterError, TransientError
+from clusters.exec import CommandError
+from clusters.kind import KindProvider, nodes
+from clusters.kind.layout import LABEL, Layout
+from clusters.kubectl import kubectl
+from clusters.model import ClusterSpec
+
+pytestmark = pytest.mark.kind
+
+
+@pytest.fixture
+def kind(engine: Engine, data: Path) -> Iterator[KindProvider]:
+    made = KindProvider()
+    yield made
+    for name in store.names():
+        made.delete(name)
+
+
+def volumes(engine: Engine, layout: Layout) -> list[str]:
+    shown = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+    found = nodes.containers(engine, layout)
+    return engine.run("inspect", "--format", shown, *found, timeout=60).stdout.split()
+
+
+def left(engine: Engine, layout: Layout) -> list[str]:
+    """Containers and networks of a cluster."""
+    named = ("network", "ls", "--filter", f"label={LABEL}={layout.kind_name}", "--format", "{{.Name}}")
+    return [*nodes.containers(engine, layout), *engine.run(*named, timeout=60).stdout.split()]
+
+
+def test_a_round_leaves_no_container_volume_or_network(kind: KindProvider, engine: Engine) -> None:
+    kind.create(ClusterSpec("one", "ada@example.org"))
+    layout = Layout.of("one")
+    disks = volumes(engine, layout)
+    assert disks
+    assert kind.bring("one", ["busybox:1.37", "no-such-image:1"]) == ("no-such-image:1",)
+    assert kind.bring("one", ["busybox:1.37"]) == ()
+    whoami = kubectl(kind.kubeconfig("one", "student"), "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+    assert whoami.stdout == "ada@example.org"
+    engine.run("kill", layout.control_plane, timeout=60)
+    assert kind.list()[0].state == "stopped"
+    kind.start("one")
+    assert kind.list()[0].state == "running"
+    kind.delete("one")
+    assert left(engine, layout) == []
+    for disk in disks:
+        with pytest.raises(CommandError, match=r"[Nn]o such volume"):
+            engine.run("volume", "inspect", disk, timeout=60)
+    assert store.names() == []
+
+
+def test_a_cluster_whose_containers_are_gone_is_broken_and_can_be_removed(kind: KindProvider, engine: Engine) -> None:
+    kind.create(ClusterSpec("one"))
+    nodes.remove(engine, Layout.of("one"))
+    assert kind.list()[0].state == "broken"
+    with pytest.raises(ClusterError, match="containers of cluster one are gone"):
+        kind.start("one")
+    kind.delete("one")
+    assert store.names() == []
+
+
+def test_a_killed_up_is_cleared_away_by_down(kind: KindProvider, engine: Engine) -> None:
+    command = [str(Path(sys.executable).with_name("seatrial")), "cluster"]
+    layout = Layout.of("one")
+    with subprocess.Popen([*command, "up", "one", "--provider", "kind"], start_new_session=True) as up:
+        end = time.monotonic() + 120
+        while not nodes.containers(engine, layout):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        os.killpg(up.pid, signal.SIGKILL)
+    assert left(engine, layout) != []
+    subprocess.run([*command, "down", "one"], check=True)
+    # kind itself, in a session of its own, may have been at work for a moment longer.
+    assert left(engine, layout) == []
+    assert store.names() == []
+
+
+SHIM = """#!/bin/sh
+if [ -e "{flag}" ]; then
+    echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?" >&2
+    exit 1
+fi
+"{real}" "$@" || exit
+case "$1 $2" in "run "*) touch "{flag}";; esac
+"""
+
+
+def test_an_engine_that_ends_meanwhile_is_told_and_what_it_has_left_is_removed_later(
+    kind: KindProvider, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag, place = tmp_path / "gone", tmp_path / "bin"
+    place.mkdir()
+    shim = place / engine.name
+    shim.write_text(SHIM.format(flag=flag, real=shutil.which(engine.name)))
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    assert engines.find().program == shim
+    with pytest.raises(TransientError, match="start it again"):
+        kind.create(ClusterSpec("one"))
+    assert kind.list()[0].state == "broken"
+    flag.unlink()
+    layout = Layout.of("one")
+    assert left(engine, layout) != []
+    kind.delete("one")
+    assert left(engine, layout) == []
+    assert store.names() == []
