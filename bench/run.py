@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import fleet
+import kind
 import portal
 import portal_live
 import portal_load
@@ -292,6 +293,7 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "evaluating": ("Evaluating", evaluating),
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
+    "kind": ("A cluster of containers", kind.kind),
     "probes": ("Probes of real Pods", probes.probes),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
     "live": ("From kubectl to a green task", portal_live.live),
