@@ -28,9 +28,11 @@ down: setup  ## end the portal and everything that it started; its clusters keep
 
 test: lint tools  ## every test that this machine can run, and what was left out and why
 	@echo "== Unit tests"
-	@$(PYTEST) -m "not cluster and not portal and not browser"
+	@$(PYTEST) -m "not cluster and not kind and not portal and not browser"
 	@echo "== Tests on a real control plane (what is skipped is listed with its reason)"
-	@$(PYTEST) -m "cluster and not portal and not browser" --dist loadscope
+	@$(PYTEST) -m "cluster and not kind and not portal and not browser" --dist loadscope
+	@echo "== Tests in clusters of containers, one at a time (what is skipped is listed with its reason)"
+	@$(BIN)/python -m pytest -m "kind and not portal and not browser"
 	@echo "== Tests of whole portals: processes, sandboxes, kills (what is skipped is listed with its reason)"
 	@$(PYTEST) -m "portal and not browser" --dist loadscope
 	@echo "== The portal in a browser (one platform for all; what is skipped is listed with its reason)"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # Only the suites with a browser need it.
 # A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would what the tests of interruption start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Where an engine answers, portals would make clusters of containers; only the tests marked `kind` do.
+os.environ.setdefault("SEATRIAL_PROVIDER", "kwok")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_a_whole_round_with_a_real_cluster(data: Path, tmp_path: Path) -> None:
     demand_programs()
     file = tmp_path / "snapshot"
     for args in (
-        ["up", "one"],
+        ["up", "one", "--provider", "kwok"],
         ["snapshot", "one", str(file)],
         ["stop", "one"],
         ["start", "one"],

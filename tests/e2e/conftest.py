@@ -26,7 +26,7 @@ class Mortal:
 
 def made(data: Path, name: str = "mortal") -> Mortal:
     """Make one by the command."""
-    up = seatrial("cluster", "up", name, data=data)
+    up = seatrial("cluster", "up", name, "--provider", "kwok", data=data)
     assert up.returncode == 0, up.stderr
     folder = data / "seatrial" / "clusters" / name
     return Mortal(name, data, folder / "admin.yaml", folder / "student.yaml")

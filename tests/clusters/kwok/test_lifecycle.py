@@ -216,7 +216,7 @@ def test_up_that_is_killed_half_way_leaves_nothing_that_the_next_command_does_no
     kwok: KwokProvider, moment: str, then: str
 ) -> None:
     layout = Layout.of("one")
-    with child("up", "one") as up:
+    with child("up", "one", "--provider", "kwok") as up:
         if moment == "kwokctl":
             until(lambda: processes.drivers(layout))
         else:
@@ -236,7 +236,7 @@ def test_up_that_is_killed_half_way_leaves_nothing_that_the_next_command_does_no
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_clears_up_after_itself(kwok: KwokProvider, number: signal.Signals) -> None:
     layout = Layout.of("one")
-    with child("up", "one") as up:
+    with child("up", "one", "--provider", "kwok") as up:
         until(lambda: "kube-apiserver" in processes.running(layout))
         up.send_signal(number)
         _, said = up.communicate(timeout=120)
@@ -249,7 +249,7 @@ def test_an_interrupted_up_clears_up_after_itself(kwok: KwokProvider, number: si
 
 def test_four_clusters_made_at_one_moment_do_not_collide(kwok: KwokProvider) -> None:
     with ThreadPoolExecutor(4) as pool:
-        children = [child("up", f"c{n}", "-o", "json") for n in range(4)]
+        children = [child("up", f"c{n}", "--provider", "kwok", "-o", "json") for n in range(4)]
         ended = list(pool.map(lambda c: c.communicate(timeout=400), children))
     assert [c.returncode for c in children] == [0, 0, 0, 0], [said for _, said in ended]
     assert [c.state for c in kwok.list()] == ["running"] * 4
@@ -263,9 +263,9 @@ def test_four_clusters_made_at_one_moment_do_not_collide(kwok: KwokProvider) -> 
 
 
 def test_two_ups_of_one_name_are_one_cluster_and_one_sentence(kwok: KwokProvider) -> None:
-    with child("up", "one") as first:
+    with child("up", "one", "--provider", "kwok") as first:
         until(lambda: store.load("one") is not None)
-        with child("up", "one") as second:
+        with child("up", "one", "--provider", "kwok") as second:
             _, said = second.communicate(timeout=120)
         assert second.returncode == 3
         assert said.strip().splitlines()[-1] == (
@@ -381,7 +381,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(kwok: KwokProvider, tmp_
     disk.mkdir()
     seatrial = Path(sys.executable).with_name("seatrial")
     mount = f"mount -t tmpfs -o size=8m tmpfs {disk}"
-    up = f"{seatrial} cluster up one; code=$?; ls -A {disk}/seatrial/clusters; exit $code"
+    up = f"{seatrial} cluster up one --provider kwok; code=$?; ls -A {disk}/seatrial/clusters; exit $code"
     apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     if subprocess.run([*apart, mount], check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a file system of their own")
