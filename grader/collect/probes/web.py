@@ -75,6 +75,8 @@ def _of_each(access: Access, found: Iterable[Spot], ask: Callable[[Access, Spot]
     """The replies of all Pods, who are asked side by side, up to the first that did not answer."""
 
     def one(spot: Spot) -> Reply:
+        if spot is every[0]:
+            return ask(access, spot)
         own = access.another()
         try:
             return ask(own, spot)
@@ -82,6 +84,8 @@ def _of_each(access: Access, found: Iterable[Spot], ask: Callable[[Access, Spot]
             own.close()
 
     every = list(found)
+    if len(every) == 1:
+        return [one(every[0])]
     with ThreadPoolExecutor(len(every), thread_name_prefix="probe-pod") as pool:
         replies = list(pool.map(one, every))
     last = next((i for i, reply in enumerate(replies) if reply.state != ANSWERED), len(replies))
@@ -110,13 +114,16 @@ def _way(namespace: str, spot: Spot) -> str:
 
 def _proxied(access: Access, method: str, path: str, until: Deadline) -> tuple[int, bytes, str]:
     """An answer by the API server's proxy: its status, its body, and what cut it. Raises OSError and HTTPException."""
-    own = access.another()
+    whole = False
     try:
-        own.patience(until.left())
-        with own.answer(path, {"Accept": "*/*"}, method=method) as response:
-            return response.status, *read(own, response, until)
+        access.patience(until.left())
+        with access.answer(path, {"Accept": "*/*"}, method=method) as response:
+            body, cut = read(access, response, until)
+        whole = not cut
+        return response.status, body, cut
     finally:
-        own.close()
+        if not whole:  # nothing else can come by a connection on which an answer was left
+            access.close()
 
 
 def _interpreted(access: Access, namespace: str, spot: Spot, status: int, message: str) -> Reply | None:
