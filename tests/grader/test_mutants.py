@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from grader import labfile
+from grader.checks.probing import question
 from grader.evaluate import evaluate
 from grader.labfile import LoadedLab
-from grader.model import Call, Evidence, ObjectList, Snapshot
+from grader.labfile.schema import ProbeSpec
+from grader.model import Call, Evidence, ObjectList, Probed, Reply, Snapshot
 from grader.mutants import Mutant, explained, mutants, reads
 from grader.mutants.values import misspelt
 
@@ -352,6 +356,30 @@ def test_the_students_calls_are_others(tmp_path: Path) -> None:
     assert missed == []
     said = {m.path for m in noticed if not m.kind}
     assert said == {"*", "verb", "resource", "name", "user_agent", "succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("probe", "reply"),
+    [
+        ("http: {pod: web, port: 80, status: 200}", Reply("answered", code=200)),
+        ("http: {pod: web, port: 80}", Reply("answered", code=500)),
+        ("dns: {name: gone, resolves: false}", Reply("unanswered", "no-such-name")),
+        ("exec: {pod: web, command: [id]}", Reply("answered", code=0)),
+    ],
+)
+def test_what_a_probe_was_replied_is_the_opposite(tmp_path: Path, probe: str, reply: Reply) -> None:
+    """At every look, so that a check that must hold notices as well."""
+    lab = make_lab(tmp_path, WHOLE_NOTE + f"  - probe: {{{probe}}}\n    hold: 2s\n", NOTE)
+    spec = ProbeSpec.model_validate(yaml.safe_load(f"{{{probe}}}"))
+    asked = {"note/1": Probed(question(spec), (reply,))}
+    seen = solved(lab)
+    looks = [replace(seen.now, seconds=seconds, probes=asked) for seconds in (-3.0, -1.0, 0.0)]
+    real = replace(seen, now=looks[-1], earlier=looks[:-1], capabilities=frozenset({"pods"}))
+    noticed, missed = graded(lab, real)
+    assert missed == []
+    (opposite,) = [one for one in noticed if "opposite" in one.description]
+    assert all(look.probes != asked for look in (opposite.mutate(real).now, *opposite.mutate(real).earlier))
+    assert opposite.mutate(seen).now == seen.now
 
 
 def test_earlier_looks_are_broken_too(tmp_path: Path) -> None:
