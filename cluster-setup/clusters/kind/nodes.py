@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
+import time
 from pathlib import Path
 
 from clusters.engine import Engine
 from clusters.errors import ClusterError, PermanentError, TransientError
 from clusters.exec import CommandError, run
+from clusters.kind import drivers
 from clusters.kind.layout import LABEL, Layout
 from clusters.tools import program
 
@@ -25,6 +27,8 @@ GRACE = 10
 SPACE, PREFIX = ipaddress.ip_network("10.213.0.0/16"), 28
 # How often another network is drawn where one is taken.
 DRAWS = 20
+# How often a removal is begun again that something came in between of, and the pause before that, in seconds.
+REMOVALS, REMOVALS_PAUSE = 5, 0.5
 NODE_FILES = Path(__file__).parent / "node"
 UNITS = ("fence", "exchange")
 # What a node may use. A student's command whose output nobody reads once filled 22 GB of an API server's memory.
@@ -148,15 +152,26 @@ def start(engine: Engine, layout: Layout) -> bool:
 
 
 def remove(engine: Engine, layout: Layout) -> None:
-    """Remove containers, their volumes and the network. Nothing there is no fault."""
-    names = containers(engine, layout)
-    if names:
-        engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
-    listed = engine.run(
-        "network", "ls", "--filter", f"name={layout.network}", "--format", "{{.Name}}", timeout=COMMAND_TIMEOUT
-    )
-    if layout.network in listed.stdout.split():
-        engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
+    """Remove containers, their volumes and the network. Nothing there is no fault. Raises ClusterError."""
+    drivers.end(layout)
+    for attempt in range(1, REMOVALS + 1):
+        names = containers(engine, layout)
+        if names:
+            engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
+        shown = ("--filter", f"name={layout.network}", "--format", "{{.Name}}")
+        listed = engine.run("network", "ls", *shown, timeout=COMMAND_TIMEOUT).stdout.split()
+        if layout.network not in listed:
+            return
+        try:
+            engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
+        except CommandError:
+            # A container that was ordered before its kind was ended, and came after our look.
+            if attempt == REMOVALS:
+                raise
+            time.sleep(REMOVALS_PAUSE)
+        else:
+            if not containers(engine, layout):
+                return
 
 
 def inside(engine: Engine, name: str, *command: str, timeout: float = COMMAND_TIMEOUT) -> str:
