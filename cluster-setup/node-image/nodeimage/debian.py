@@ -43,7 +43,7 @@ def versions(tar: Path) -> dict[str, str]:
 
 def _fetched(workshop: Workshop, debian: Debian, packages: Sequence[str], name: str, options: Sequence[str]) -> Path:
     wanted = sorted(set(packages))
-    name = f"{name}-{wanted[0]}-{digest(*wanted)[:6]}"
+    name = f"{name}-{debian.suite}-{wanted[0]}-{digest(*wanted)[:6]}"
 
     def fetch(goal: Path) -> None:
         program = shutil.which("mmdebstrap")
