@@ -23,6 +23,7 @@ import fleet
 import portal
 import portal_live
 import portal_load
+import portal_start
 import subjects
 from measure import Row, alternate, duration, seconds
 
@@ -292,6 +293,8 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
+    "start": ("From Start to a prompt", portal_start.start),
+    "burst": ("A class that starts at once", portal_start.burst),
     "live": ("From kubectl to a green task", portal_live.live),
     "load": ("A class that clicks", portal_load.load),
     "kills": ("Killed at random, under load", portal.kills),
