@@ -139,7 +139,7 @@ class _Student:
         watch.start()
         began = time.perf_counter()
         button.click()
-        page.wait_for_function("document.querySelector('.screen.shown .xterm-rows')?.textContent.includes('$')")
+        page.locator(".screen.shown .xterm-rows").filter(has_text="$").wait_for()
         taken = time.perf_counter() - began
         watch.join()
         self._away(keep_workspace=pool)
