@@ -6,7 +6,8 @@ import datetime
 import enum
 from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import ColumnElement, Enum, ForeignKey, LargeBinary, String, Text, and_
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.accounts.models import User
@@ -15,7 +16,7 @@ from webapp.sessions.models import new_id
 
 
 class SubmissionState(enum.StrEnum):
-    """How far a submission is. A failed one was not the student's fault and is tried again."""
+    """How far a submission is. A failed one was not the student's fault and is tried again, unless it is `given_up`."""
 
     WAITING = "waiting"
     GRADED = "graded"
@@ -43,6 +44,19 @@ class Submission(Base):
     retry_at: Mapped[datetime.datetime | None]
     user: Mapped[User] = relationship(lazy="joined")
     grades: Mapped[list[Grade]] = relationship(back_populates="submission", order_by="Grade.id")
+
+    @hybrid_property
+    def given_up(self) -> bool:
+        """Whether it will never be graded, as its cluster is gone: `fault` says why, and the student hands in again.
+
+        Also in queries: `Submission.given_up`.
+        """
+        return self.state is SubmissionState.FAILED and self.retry_at is None
+
+    @given_up.inplace.expression
+    @classmethod
+    def _given_up(cls) -> ColumnElement[bool]:
+        return and_(cls.state == SubmissionState.FAILED, cls.retry_at.is_(None))
 
     @property
     def grade(self) -> Grade | None:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, and_, not_, select, update
 from sqlalchemy.orm import Session
 
 from clusters.tools import program
@@ -37,11 +37,8 @@ LOG = logging.getLogger(__name__)
 HELD = 3
 Collect = Callable[[LoadedLab, Stand], tuple[Evidence, Report]]
 
-# Neither graded nor given up. A failed one without a time to try again never will be.
-_OPEN = or_(
-    Submission.state == SubmissionState.WAITING,
-    (Submission.state == SubmissionState.FAILED) & Submission.retry_at.is_not(None),
-)
+# What is still to be graded.
+_OPEN = and_(Submission.state != SubmissionState.GRADED, not_(Submission.given_up))
 
 
 def collect(lab: LoadedLab, stand: Stand) -> tuple[Evidence, Report]:
@@ -143,8 +140,7 @@ class Grader:
     def _fail(self, submission_id: str, why: str) -> None:
         with self._database.transaction() as db:
             row = db.get(Submission, submission_id, with_for_update={"of": Submission})
-            given_up = row is not None and row.state is SubmissionState.FAILED and row.retry_at is None
-            if row is None or row.state is SubmissionState.GRADED or given_up:
+            if row is None or row.state is SubmissionState.GRADED or row.given_up:
                 return
             row.state, row.fault = SubmissionState.FAILED, why
             row.failures += 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from clusters.errors import PermanentError
 from tests.fakes.sessions import World
@@ -338,7 +339,7 @@ def test_a_cluster_that_does_not_answer_costs_nothing(world: World, user: Users)
         handed_in = grading.submit(db, row).id
     world.turn()
     one = submission(world, handed_in)
-    assert one.state is SubmissionState.FAILED and one.grade is None and one.retry_at is not None
+    assert one.state is SubmissionState.FAILED and one.grade is None and one.retry_at is not None and not one.given_up
     assert one.fault is not None and "nothing is lost" in one.fault
     world.silent.clear()
     world.settle()
@@ -358,8 +359,10 @@ def test_a_reset_does_not_wait_for_ever_for_a_cluster_that_never_answers(world: 
     world.settle()
     assert seen(world, session).observed_generation == 2
     one = submission(world, handed_in)
-    assert one.state is SubmissionState.FAILED and one.retry_at is None and one.grade is None
+    assert one.given_up and one.grade is None
     assert one.fault is not None and "submit again" in one.fault
+    with world.database.reading() as db:
+        assert db.scalars(select(Submission.id).where(Submission.given_up)).all() == [handed_in]
 
 
 def test_a_pass_is_written_down(world: World) -> None:
