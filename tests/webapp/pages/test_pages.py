@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from tests.webapp.conftest import Browser
 from webapp.accounts.models import AuditEntry, Role
 from webapp.catalog import services as catalog
 from webapp.database import Database
+from webapp.database.base import now
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
 from webapp.workspaces import terminals
@@ -347,10 +349,25 @@ def test_a_report_and_its_history(student: Browser, hand_in: Callable[..., str])
 
 def test_a_submission_on_its_way(student: Browser, hand_in: Callable[..., str]) -> None:
     assert "being graded" in page(student, f"/results/{hand_in(student, 'services')}").words
-    failed = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"no {SCRIPT}")
+    soon = now() + datetime.timedelta(minutes=1)
+    failed = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"no {SCRIPT}", retry_at=soon)
     words = page(student, f"/results/{failed}").words
     assert "could not be graded yet" in words
     assert f"no {SCRIPT}" in words
+
+
+def test_a_submission_that_was_given_up_asks_for_another(
+    student: Browser, put: Callable[..., str], hand_in: Callable[..., str]
+) -> None:
+    """On every page that tells of it, and none of them looks again by itself."""
+    put(student, "services")
+    lost = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"the cluster was lost {SCRIPT}")
+    for path in ("/labs/services", f"/results/{lost}", "/results"):
+        words = " ".join(page(student, path).words.split())
+        assert "hand in again" in words, path
+        for untrue in ("tried again", "Tried again", "being graded", "close this page"):
+            assert untrue not in words, (path, untrue)
+        assert "hx-trigger=" not in student.get(path).text, path
 
 
 def test_a_submission_is_its_owners(

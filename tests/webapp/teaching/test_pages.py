@@ -158,7 +158,7 @@ def test_scores_are_csv_that_no_spreadsheet_obeys(
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="scores-')
     text = answer.data.decode("utf-8-sig")
-    (row,) = csv.DictReader(io.StringIO(text))
+    row = next(row for row in csv.DictReader(io.StringIO(text)) if row["lab"] == "services")
     assert row["name"] == ("'" + name if name[0] in "=+-@" else name)
     assert (row["user"], row["lab"], float(row["score"]), float(row["points"])) == ("ann", "services", 3.0, 14.0)
 
