@@ -1,4 +1,7 @@
-"""The rows of the sessions that somebody looks at, read every second in one thread for all of them."""
+"""The rows of the sessions that somebody looks at, read in one thread for all of them.
+
+Every second, and more often while one of them is on its way.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ from webapp.sessions.access import Stand, stand
 from webapp.sessions.models import LabSession, Observed
 
 log = logging.getLogger(__name__)
-# How often rows are read, and how often it is written down that somebody looks, in seconds.
-EVERY, TOUCH_EVERY = 1.0, 60.0
+# How often rows are read, and while somebody waits for a cluster; how often it is written down that somebody looks; in
+# seconds.
+EVERY, WHILE_WAITED_FOR, TOUCH_EVERY = 1.0, 0.15, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,11 @@ class Row:
     said: Mapping[str, Any]  # what a viewer is told
     stand: Stand | None
     generation: int
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether somebody waits until it runs."""
+        return self.said["desired"] == "running" and not self.said["ready"]
 
 
 GONE = Row(
@@ -99,7 +108,7 @@ class Rows:
         """`watched` gives those who want to know, by their session's id."""
         self._database, self._watched = database, watched
         self._condition = threading.Condition()
-        self._asked = self._ended = False
+        self._asked = self._ended = self._waited_for = False
         self._thread: threading.Thread | None = None
         self._since_touch: dict[str, float] = {}
 
@@ -133,7 +142,8 @@ class Rows:
         """Until the next reading is due. Nobody looks: until somebody does."""
         with self._condition:
             if not self._asked and not self._ended:
-                self._condition.wait(EVERY if self._watched() else None)
+                often = WHILE_WAITED_FOR if self._waited_for else EVERY
+                self._condition.wait(often if self._watched() else None)
             self._asked = False
             return not self._ended
 
@@ -142,6 +152,7 @@ class Rows:
             return
         with self._database.reading() as db:
             found = read(db, watched)
+        self._waited_for = any(row.on_its_way for row in found.values())
         for session_id, row in found.items():
             watched[session_id].row(row)
         self._touch({one for one, who in watched.items() if who.owner_looks and found[one] is not GONE})
