@@ -32,6 +32,7 @@ class Submission(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     session_id: Mapped[str | None] = mapped_column(ForeignKey("lab_sessions.id", ondelete="SET NULL"), index=True)
     lab: Mapped[str] = mapped_column(String(80), index=True)
+    cluster: Mapped[str | None] = mapped_column(String(80))  # the one it was handed in from; a reset brings another
     state: Mapped[SubmissionState] = mapped_column(
         Enum(SubmissionState, native_enum=False, length=16), default=SubmissionState.WAITING, index=True
     )

@@ -72,7 +72,12 @@ def submit(db: Session, session: LabSession) -> Submission:
         return waiting
     hints = db.scalar(select(func.count()).select_from(HintTaken).where(HintTaken.session_id == session.id)) or 0
     made = Submission(
-        user_id=session.user_id, session_id=session.id, lab=session.lab, params=session.params, hints=hints
+        user_id=session.user_id,
+        session_id=session.id,
+        lab=session.lab,
+        cluster=session.cluster.name if session.cluster else None,
+        params=session.params,
+        hints=hints,
     )
     db.add(made)
     db.flush()

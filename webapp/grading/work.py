@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, not_, select, update
+from sqlalchemy import CursorResult, and_, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from clusters.tools import program
@@ -24,7 +24,7 @@ from grader.model import ClusterUnreachable, Evidence, GraderError, LabError, Re
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import Refused
-from webapp.grading import documents
+from webapp.grading import documents, marks
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions import labs
 from webapp.sessions.access import Stand, stand_of
@@ -80,13 +80,19 @@ class Grader:
         asked = update(Submission).where(Submission.session_id == session_id, _OPEN)
         db.execute(asked.values(given_up).execution_options(synchronize_session=False))
 
-    def finished(self, db: Session, session_id: str) -> bool:
-        """Whether a submission of this session earned all that can be earned."""
-        asked = select(Submission).where(
-            Submission.session_id == session_id, Submission.state == SubmissionState.GRADED
+    def finished(self, db: Session, session_ids: Collection[str]) -> set[str]:
+        """Those of the sessions whose cluster, as it is now, was handed in and earned all that can be earned.
+
+        What was handed in before a reset says nothing of the cluster that came after it.
+        """
+        newest = select(func.max(Grade.id)).group_by(Grade.submission_id)
+        asked = (
+            select(Submission.session_id, Grade.score, Grade.points, Grade.skipped_points)
+            .join(Grade, (Grade.submission_id == Submission.id) & Grade.id.in_(newest))
+            .join(PoolCluster, PoolCluster.session_id == Submission.session_id)
+            .where(Submission.session_id.in_(session_ids), Submission.cluster == PoolCluster.name)
         )
-        grades = [g for s in db.scalars(asked).unique() if (g := s.grade) is not None]
-        return any(g.score + g.skipped_points >= g.points - 0.005 for g in grades)
+        return {name for name, *marked in db.execute(asked) if name is not None and marks.full(*marked)}
 
     def _grade(self, submission_id: str, cluster: str) -> None:
         with self._database.reading() as db:

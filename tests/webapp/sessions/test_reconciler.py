@@ -145,6 +145,27 @@ def test_idle_sessions_sleep_finished_ones_go(world: World, user: Users) -> None
     assert seen(world, active).observed is Observed.RUNNING
 
 
+def test_what_was_begun_after_a_reset_is_not_finished(world: World, user: Users) -> None:
+    """Full marks were handed in, then the lab was begun anew: to sleep with it, since that work is nowhere else."""
+    world.settings = replace(world.settings, idle_minutes=30)
+    world.begin()
+    session = begin(world, user("ada"))
+    world.turn()
+    world.turn()
+    ask(world, session, grading.submit)
+    world.turn()
+    ask(world, session, services.reset)
+    for _ in range(4):
+        world.turn()
+    again = cluster_of(world, session)
+    assert seen(world, session).observed is Observed.RUNNING
+    world.seconds += 31 * 60
+    for _ in range(4):
+        world.turn()
+    assert seen(world, session).observed is Observed.STOPPED
+    assert cluster_of(world, session) == again
+
+
 def test_a_jump_of_the_clock_puts_nobody_to_sleep(world: World, user: Users, monkeypatch: pytest.MonkeyPatch) -> None:
     world.settings = replace(world.settings, idle_minutes=30)
     world.begin()

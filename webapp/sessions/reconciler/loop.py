@@ -144,7 +144,7 @@ class Reconciler:
             session = locked(db, row.id)
             if session is None or session.last_activity_at != row.last_activity_at:
                 return
-            if self._parts.submissions.finished(db, session.id):
+            if self._parts.submissions.finished(db, [session.id]):
                 session.desired, session.living = Desired.REMOVED, None
             else:
                 session.desired = Desired.STOPPED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,6 @@ class Submissions(Protocol):
         """The session's cluster goes: what was not collected never will be, and its page says why."""
         ...
 
-    def finished(self, db: Session, session_id: str) -> bool:
-        """Whether the student has handed in all that the lab asks for."""
+    def finished(self, db: Session, session_ids: Collection[str]) -> set[str]:
+        """Those of the sessions whose student has handed in, from the cluster as it is now, all that the lab asks."""
         ...
