@@ -26,6 +26,7 @@ from webapp.platform.launch import port_fault
 from webapp.platform.programs import PROGRAMS
 from webapp.platform.supervision import Process, Supervisor, last_lines, refuse_folder
 from webapp.settings import PREFIX, Settings
+from webapp.workspaces import bare
 from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import below, named, proportional, table
@@ -233,11 +234,8 @@ def _record(settings: Settings) -> None:
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
     found = []
-    if fault := needs.sandbox_fault():
-        found.append(
-            f"There is no working sandbox: {fault}. Whoever has a terminal here can read what you can read; "
-            "the portal listens on this machine only."
-        )
+    if told := bare.notice(settings):
+        found.append(told)
     found += [f"{row.need}: {row.found}." for row in needs.examine() if row.outcome == "missing"]
     return tuple(found)
 

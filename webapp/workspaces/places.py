@@ -76,6 +76,11 @@ class Place:
         return self.run / "launch.log"
 
     @property
+    def bin(self) -> Path:
+        """Links to the upstream programs, for a workspace without a sandbox."""
+        return self.run / "bin"
+
+    @property
     def etc(self) -> Path:
         """The sandbox's own passwd, group, hosts and nsswitch.conf."""
         return self.run / "etc"

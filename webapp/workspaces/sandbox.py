@@ -104,13 +104,17 @@ class Sandbox:
         return found
 
     def _own(self) -> list[str]:
-        home = self.place.home / "student" if self.image else self.place.home
-        return ["--bind", str(home), HOME, "--ro-bind", str(self.place.shared), "/run/seatrial"]
+        return ["--bind", str(home(self.place)), HOME, "--ro-bind", str(self.place.shared), "/run/seatrial"]
 
     def _covered(self) -> list[Path]:
         """What must not be seen, and lies within what is shown."""
         shown = [Path("/usr"), *_prefixes(), INSIDE]
         return sorted({path for path in self.hidden if path.is_dir() and any(path.is_relative_to(s) for s in shown)})
+
+
+def home(place: Place) -> Path:
+    """The student's home on the machine, once it is mounted where it is an image."""
+    return place.home / "student" if place.image.exists() else place.home
 
 
 def environment(hub: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,10 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     @default("env_keep")
     def _env_keep_default(self) -> list[str]:
         return []
+
+    @default("poll_interval")
+    def _poll_interval(self) -> int:
+        return 3  # a workspace that was killed is to come back soon, and a look at /proc costs nothing
 
     @default("interrupt_timeout")
     def _interrupt_timeout(self) -> int:
@@ -179,7 +184,9 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     async def _signal(self, sig: int) -> bool:
         """Signal the sandbox's first process, and never another one that got its pid."""
-        return self.process is not None and (self.process.signal(sig) if sig else self.process.alive())
+        if self.process is None or not sig:
+            return self.process is not None and self.process.alive()
+        return processes.end(self.process) if sig == signal.SIGKILL else self.process.signal(sig)
 
     async def stop(self, now: bool = False) -> None:
         """End the sandbox with all that is in it. Returns once it is gone."""

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,7 +84,7 @@ class Watchdog:
     def _end(self, place: Place, process: Process, why: str) -> None:
         sentence = f"Your workspace was ended because it {why}. Your files are kept; open it again and carry on."
         places.write(place.fault, sentence)
-        process.signal(signal.SIGKILL)
+        processes.end(process)
         log.warning("workspace %d ended: it %s", place.user_id, why)
 
 

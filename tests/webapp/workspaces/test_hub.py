@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from clusters.errors import ClusterError
-from clusters.tools import cache, node
-from tests.webapp.workspaces.conftest import REPOSITORY, House, StandIn, deliver, demand_sandbox, until
+from tests.webapp.workspaces.conftest import House, StandIn, deliver, demand_sandbox, until
+from tests.webapp.workspaces.platforms import Platform, a_platform, type_into
 from webapp.errors import PortalError, Refused
-from webapp.settings import Settings, from_environment
+from webapp.settings import from_environment
 from webapp.workspaces import places, processes, terminals
 from webapp.workspaces.hub import HubApi
 
@@ -31,82 +26,11 @@ ADA: Any = SimpleNamespace(id=1, name="ada")
 EVE: Any = SimpleNamespace(id=2, name="eve")
 
 
-class Platform:
-    """Proxy, Hub and relay of a data folder."""
-
-    def __init__(self, settings: Settings, proxy: list[str]) -> None:
-        self.settings, self._proxy = settings, proxy
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.api = HubApi(settings)
-
-    def start(self, name: str) -> None:
-        run = self.settings.run
-        run.mkdir(mode=0o700, exist_ok=True)
-        command = {
-            "proxy": [
-                *self._proxy,
-                "--ip",
-                "127.0.0.1",
-                "--port",
-                str(self.settings.port),
-                "--api-socket",
-                "proxy.sock",
-            ],
-            "hub": [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("hub_config.py"))],
-            "relay": [sys.executable, "-m", "webapp.workspaces.relay"],
-        }[name]
-        (run / f"{name}.sock").unlink(missing_ok=True)
-        environment = {
-            "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SEATRIAL_DATA": str(self.settings.data),
-            "SEATRIAL_PORT": str(self.settings.port), "CONFIGPROXY_AUTH_TOKEN": self.settings.key("proxy"),
-            "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/cluster-setup", "A_SECRET_OF_THE_PLATFORM": "hidden",
-        }  # fmt: skip
-        with (self.settings.data / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(command, cwd=run, env=environment, stdout=log, stderr=log)
-
-    def hub_is_up(self) -> bool:
-        try:
-            self.api.server_ready("nobody")
-        except PortalError:
-            return False
-        return True
-
-    def kill(self, name: str) -> None:
-        self.running[name].send_signal(signal.SIGKILL)
-        self.running.pop(name).wait()
-
-    def close(self) -> None:
-        for place in places.every(self.settings.workspaces):
-            left = processes.recorded(places.read_json(place.state))
-            if left is not None:
-                left.signal(signal.SIGKILL)
-        for name in list(self.running):
-            self.kill(name)
-
-
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     demand_sandbox()
-    try:
-        proxy = node.command(cache.folder())
-    except ClusterError as missing:
-        if "portal" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = tmp_path_factory.mktemp("p")
-    made = Platform(from_environment({"SEATRIAL_DATA": str(data), "SEATRIAL_PORT": str(port)}), proxy)
-    try:
-        for name in ("proxy", "relay", "hub"):
-            made.start(name)
-        until(made.hub_is_up, "the Hub answers")
-        for user in (ADA, EVE):
-            made.api._ask("POST", f"users/{user.name}")
+    with a_platform(tmp_path_factory.mktemp("p"), ADA.name, EVE.name) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -130,26 +54,6 @@ def workspace(platform: Platform, cluster: StandIn) -> processes.Process:
 
 def contents(platform: Platform, path: str) -> Any:
     return platform.api.at_server("ada", "GET", f"api/contents/{path}").body
-
-
-def type_into(platform: Platform, name: str, words: str) -> None:
-    """Type a line into a terminal, as a browser does."""
-    import asyncio
-
-    import aiohttp
-
-    async def typing() -> None:
-        headers = {"Authorization": f"token {platform.api._token('ada')}"}
-        url = f"{platform.settings.address}/user/ada/terminals/websocket/{name}"
-        async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as terminal:
-            await terminal.send_json(["stdin", f"{words}; echo 'd''one'\r"])
-            said = ""
-            while "done" not in said:
-                message = await terminal.receive(60)
-                told = json.loads(message.data)
-                said += told[1] if told[0] == "stdout" else ""
-
-    asyncio.run(typing())
 
 
 def test_a_terminal_opens_in_the_labs_folder_with_its_cluster(
