@@ -15,13 +15,15 @@ Kind = Literal["none", "waiting", "preparing", "running", "stopping", "stopped",
 class State:
     """What is told of a session: `word` in a table, `sentence` on the lab's page.
 
-    `changes` says that the state passes by itself, so that a page looks again.
+    `changes` says that the state passes by itself, so that a page looks again. `notice` is what has happened to the
+    session and stands until its owner has read it, "" for nothing.
     """
 
     kind: Kind
     word: str
     sentence: str
     changes: bool = False
+    notice: str = ""
 
 
 NONE = State("none", "not started", "Start gives you a cluster of your own. It is ready in a few seconds.")
@@ -50,7 +52,7 @@ def _coming(session: LabSession) -> State:
     if session.observed_generation and session.generation > session.observed_generation:
         word, what = "being reset", "A fresh cluster is being prepared; the old one is put away."
     elif session.observed is Observed.RUNNING:
-        return State("running", "running", "Your cluster is running.")
+        return State("running", "running", "Your cluster is running.", notice=_sentence(session.fault or ""))
     elif session.observed_generation:
         word, what = "coming back", "Your cluster is coming back as you left it."
     elif session.observed is Observed.WAITING:
@@ -85,6 +87,11 @@ def _failed(session: LabSession, now: datetime.datetime | None) -> str:
         seconds = max(0, round((session.retry_at - moment).total_seconds()))
         again = f" It is tried again {_soon(seconds)} by itself."
     return f"This is not your fault: {why[:1].lower()}{why[1:]}.{again} What you handed in is kept."
+
+
+def _sentence(words: str) -> str:
+    words = words.strip()
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else ""
 
 
 def _soon(seconds: int) -> str:

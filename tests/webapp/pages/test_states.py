@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.sessions.models import Desired, LabSession, Observed
+from webapp.sessions.reconciler.preparing import LOST
 from webapp.sessions.states import NONE, describe
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
@@ -53,6 +54,12 @@ def test_who_was_put_to_sleep_is_told_why() -> None:
     row = session(Desired.STOPPED, Observed.STOPPED)
     assert "nothing had happened" in describe(row, idle=True).sentence
     assert "nothing had happened" not in describe(row).sentence
+
+
+def test_what_was_lost_is_told_while_the_fresh_cluster_runs() -> None:
+    row = session(Desired.RUNNING, Observed.RUNNING, fault=LOST)
+    assert describe(row).notice == f"Y{LOST[1:]}."
+    assert describe(session(Desired.RUNNING, Observed.RUNNING)).notice == ""
 
 
 @pytest.mark.parametrize(
