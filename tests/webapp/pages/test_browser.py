@@ -124,7 +124,7 @@ def open_lab(
     assert cookie is not None
     said: list[str] = []
     # A browser notes each connection that is refused; that they are is what some tests play.
-    refused = re.compile(r"WebSocket connection to|a status of 40[19]|Error Code 401|frame-ancestors|/user/sam/")
+    refused = re.compile(r"WebSocket connection to|a status of 40[149]|Error Code 401|frame-ancestors|/user/sam/")
     contexts = []
     with served(app) as address:
 
@@ -266,6 +266,27 @@ def test_a_terminal_that_is_gone_is_dropped_and_another_opened(
     expect(page.locator(".terminal-bar .close")).to_have_count(1)
     page.get_by_role("button", name="Terminal 1", exact=True).click()
     page.keyboard.type("ls")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+
+
+def test_why_a_workspace_was_ended_is_told_until_it_was_read(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    why = "Your workspace used up its memory, and was ended. Your files are kept."
+    tell(page, "session", {"workspace_fault": why})
+    workspace.names = []
+    workspace.sockets["services_0a1b2c"].close()
+    expect(rows(page)).to_contain_text("services_000000")
+    expect(page.locator("#terminal-notice")).to_have_text(why)
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    page.keyboard.type("ls")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+    page.reload()
+    expect(rows(page)).to_contain_text("services_000000")
+    tell(page, "session", {"workspace_fault": why})
+    tell(page, "session", {"workspace_fault": why})
     expect(page.locator("#terminal-notice")).to_be_hidden()
 
 

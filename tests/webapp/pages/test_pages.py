@@ -224,7 +224,15 @@ def test_the_values_in_the_text_are_those_of_the_session(student: Browser, put: 
     [
         ({"observed": Observed.WAITING, "seen": 0}, "You are next"),
         ({"observed": Observed.RUNNING}, "Your cluster is running"),
-        ({"desired": Desired.STOPPED, "observed": Observed.STOPPED}, "sleeps, because nothing had happened"),
+        ({"desired": Desired.STOPPED, "observed": Observed.STOPPED}, "Your cluster sleeps. What you did"),
+        (
+            {"desired": Desired.STOPPED, "observed": Observed.STOPPED, "because": Because.IDLE},
+            "sleeps, because nothing had happened in it for a while. What you did in it is kept for 30 days",
+        ),
+        (
+            {"desired": Desired.REMOVED, "observed": Observed.REMOVED, "living": None, "because": Because.EXPIRED},
+            "Nobody had been at this lab for a long time",
+        ),
         ({"observed": Observed.FAILED, "fault": f"Out of {SCRIPT}"}, f"out of {SCRIPT}"),
     ],
 )
@@ -237,16 +245,6 @@ def test_one_waits_in_a_queue(student: Browser, sign_in: Callable[..., Browser],
     put(sign_in("bob"), "services", observed=Observed.WAITING, seen=0)
     put(student, "services", observed=Observed.WAITING, seen=0)
     assert "number 2 in the queue" in page(student, "/labs/services").words
-
-
-def test_who_pressed_stop_is_not_told_of_idleness(
-    student: Browser, put: Callable[..., str], database: Database
-) -> None:
-    put(student, "services", Desired.STOPPED, Observed.STOPPED)
-    assert student.user is not None
-    with database.transaction() as db:
-        db.add(AuditEntry(actor_id=student.user.id, action="stop", subject="services"))
-    assert "nothing had happened" not in page(student, "/labs/services").words
 
 
 def test_start_stop_and_the_hand(student: Browser, database: Database) -> None:

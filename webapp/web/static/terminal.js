@@ -39,6 +39,7 @@ const page = {
   },
   typed() {
     if (!news) return;
+    keep("read", told());
     news = "";
     show();
   },
@@ -257,6 +258,10 @@ addEventListener("online", renewAll);
 
 document.addEventListener("seatrial:signed-out", () => {
   away = true;
+  show();
+});
+document.addEventListener("seatrial:session", () => {
+  if (told() && told() !== kept("read")) news = told();
   show();
 });
 // The page was fetched anew: whoever could do that is signed in.

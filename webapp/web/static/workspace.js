@@ -9,9 +9,12 @@ export function running() {
   return document.getElementById("session")?.dataset.state === "running";
 }
 
-/** The sentence with which the platform ended the workspace, "" where it told none. */
+let sentence = "";
+document.addEventListener("seatrial:session", (event) => (sentence = event.detail?.workspace_fault || ""));
+
+/** The sentence with which the platform ended the workspace of late, "" where it told none. */
 export function told() {
-  return document.getElementById("session")?.dataset.workspace || "";
+  return sentence;
 }
 
 /**
