@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -20,6 +21,7 @@ from webapp.errors import PortalError, Refused
 from webapp.sessions import queue, services
 from webapp.sessions.access import Stand, stand
 from webapp.sessions.models import LabSession, Observed
+from webapp.workspaces import faults
 
 log = logging.getLogger(__name__)
 # How often rows are read, and while somebody waits for a cluster; how often it is written down that somebody looks; in
@@ -52,24 +54,25 @@ GONE = Row(
         "generation": 0,
         "ready": False,
         "hand": False,
+        "workspace_fault": None,
     },
     None,
     0,
 )
 
 
-def read(db: Session, ids: Iterable[str]) -> dict[str, Row]:
-    """The rows of these sessions; of one that is not there, GONE."""
+def read(db: Session, ids: Iterable[str], workspaces: Path | None = None) -> dict[str, Row]:
+    """The rows of these sessions; of one that is not there, GONE. `workspaces` is where their owners work."""
     wanted = list(ids)
     found = {one.id: one for one in db.scalars(select(LabSession).where(LabSession.id.in_(wanted))).unique()}
     places: dict[str, int] = {}
     if any(queue.waits(one) for one in found.values()):
         # The whole queue once, and not once for each who waits in it.
         places = {one.id: place for place, one in enumerate(queue.waiting(db), 1)}
-    return {one: _row(db, found[one], places.get(one, 0)) if one in found else GONE for one in wanted}
+    return {one: _row(db, found[one], places.get(one, 0), workspaces) if one in found else GONE for one in wanted}
 
 
-def _row(db: Session, session: LabSession, in_queue: int) -> Row:
+def _row(db: Session, session: LabSession, in_queue: int, workspaces: Path | None) -> Row:
     place = None
     # A reset that is asked for stands when its generation does: until then what runs is on its way out.
     ready = session.observed is Observed.RUNNING and session.observed_generation == session.generation
@@ -86,6 +89,7 @@ def _row(db: Session, session: LabSession, in_queue: int) -> Row:
         "generation": session.generation,
         "ready": ready,
         "hand": session.hand_raised_at is not None,
+        "workspace_fault": faults.told(workspaces, session.user_id) if workspaces else None,
     }
     return Row(session.lab, said, place, session.generation)
 
@@ -104,9 +108,11 @@ class Watched(Protocol):
 class Rows:
     """Reads rows while there is one to read, and tells whom they concern."""
 
-    def __init__(self, database: Database, watched: Callable[[], Mapping[str, Watched]]) -> None:
+    def __init__(
+        self, database: Database, watched: Callable[[], Mapping[str, Watched]], workspaces: Path | None = None
+    ) -> None:
         """`watched` gives those who want to know, by their session's id."""
-        self._database, self._watched = database, watched
+        self._database, self._watched, self._workspaces = database, watched, workspaces
         self._condition = threading.Condition()
         self._asked = self._ended = self._waited_for = False
         self._thread: threading.Thread | None = None
@@ -151,7 +157,7 @@ class Rows:
         if not watched:
             return
         with self._database.reading() as db:
-            found = read(db, watched)
+            found = read(db, watched, self._workspaces)
         self._waited_for = any(row.on_its_way for row in found.values())
         for session_id, row in found.items():
             watched[session_id].row(row)

@@ -25,7 +25,7 @@ from webapp.accounts.models import User
 from webapp.database.engine import Database
 from webapp.errors import PortalError
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import places, processes, sandbox, starting
+from webapp.workspaces import faults, places, processes, sandbox, starting
 from webapp.workspaces.control import poke
 from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
@@ -193,6 +193,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
         await super().stop(now)
         self.place.socket.unlink(missing_ok=True)
         self.place.state.unlink(missing_ok=True)
+        faults.forget(self.place)
 
 
 def address(path: Path) -> str:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from webapp.workspaces import homes, limits, places, processes
+from webapp.workspaces import faults, homes, limits, places, processes
 from webapp.workspaces.limits import MIB, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process, Stat
@@ -83,7 +83,7 @@ class Watchdog:
 
     def _end(self, place: Place, process: Process, why: str) -> None:
         sentence = f"Your workspace was ended because it {why}. Your files are kept; open it again and carry on."
-        places.write(place.fault, sentence)
+        faults.leave(place, sentence)
         processes.end(process)
         log.warning("workspace %d ended: it %s", place.user_id, why)
 

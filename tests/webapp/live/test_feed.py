@@ -22,6 +22,7 @@ from webapp.live.rows import GONE, Row, read
 from webapp.live.services import Feeds, Viewer
 from webapp.sessions.access import Stand
 from webapp.sessions.models import Desired, LabSession, Observed
+from webapp.workspaces import faults, places
 
 STAND = Stand(Path("/admin"), Path("/student"), "student", "c1")
 
@@ -98,6 +99,32 @@ def ended(done: Callable[[], bool]) -> None:
         if one.name.startswith("live-") and one.name != "live-rows":
             one.join(30)
     assert done()
+
+
+def test_an_ended_workspace_is_told_with_the_session(
+    database: Database, session: LabSession, lookers: Lookers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.live.rows.stand", lambda db, session: STAND)
+    monkeypatch.setattr("webapp.live.rows.EVERY", 0.02)
+    feeds = Feeds(database, opener=lookers, linger=0.0, workspaces=tmp_path)
+    viewer = feeds.subscribe(session.id, 1, owner=True)
+    try:
+        assert told_of_workspace(viewer) is None
+        place = places.of(tmp_path, session.user_id)
+        place.make()
+        faults.leave(place, "Your workspace was ended because it ate too much.")
+        assert told_of_workspace(viewer) == "Your workspace was ended because it ate too much."
+    finally:
+        feeds.close()
+
+
+def told_of_workspace(viewer: Viewer) -> str | None:
+    """What the next event of the session says of it."""
+    while True:
+        for event in viewer.next(60) or pytest.fail("the stream has ended"):
+            if event.name == "session":
+                found: str | None = json.loads(event.data)["workspace_fault"]
+                return found
 
 
 def test_two_viewers_share_one_look_and_the_last_one_ends_it(
