@@ -25,6 +25,7 @@ import portal_live
 import portal_load
 import portal_start
 import subjects
+import workspace
 from measure import Row, alternate, duration, seconds
 
 from clusters.exec import run
@@ -293,6 +294,7 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
+    "workspace": ("Memory of a workspace", workspace.workspace),
     "start": ("From Start to a prompt", portal_start.start),
     "burst": ("A class that starts at once", portal_start.burst),
     "live": ("From kubectl to a green task", portal_live.live),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, not_, select
 from sqlalchemy.orm import Session, selectinload, undefer
 
 from grader import evidence as documents_of_evidence
@@ -23,6 +23,7 @@ from grader.model import GraderError
 from webapp.accounts.models import Role, User
 from webapp.accounts.services import audit
 from webapp.accounts.signin import require
+from webapp.database.base import now
 from webapp.errors import Refused
 from webapp.grading import documents
 from webapp.grading.models import Grade, Submission, SubmissionState
@@ -55,7 +56,8 @@ _GRADES = selectinload(Submission.grades).defer(Grade.report)
 
 
 def submit(db: Session, session: LabSession) -> Submission:
-    """Hand in what stands in the session's cluster now. A second press before it is collected gives the same one.
+    """Hand in what stands in the session's cluster now. A second press before it is collected gives the same one, and
+    where that had failed, it is tried at once.
 
     Raises Refused 409 where the session does not run.
     """
@@ -66,9 +68,13 @@ def submit(db: Session, session: LabSession) -> Submission:
         raise Refused("Your cluster does not run at the moment; start the lab, then submit.", 409)
     if session.generation != session.observed_generation:
         raise Refused("The lab is being reset; there is nothing to submit yet.", 409)
-    asked = select(Submission).where(Submission.session_id == session.id, Submission.state == SubmissionState.WAITING)
+    still_open = (Submission.state != SubmissionState.GRADED, not_(Submission.given_up))
+    asked = select(Submission).where(Submission.session_id == session.id, *still_open)
     waiting = db.scalars(asked.order_by(Submission.submitted_at)).unique().first()
     if waiting is not None:
+        if waiting.state is SubmissionState.FAILED:
+            waiting.retry_at = now()
+            wake.after_commit(db)
         return waiting
     hints = db.scalar(select(func.count()).select_from(HintTaken).where(HintTaken.session_id == session.id)) or 0
     made = Submission(
