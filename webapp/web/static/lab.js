@@ -166,7 +166,8 @@ function checks(task) {
   const items = open.map((check) => {
     const item = document.createElement("li");
     item.dataset.outcome = check.outcome;
-    item.append(piece("span", "word", `${WORDS[check.outcome] || ""}:`), " ", piece("bdi", "", check.message));
+    const message = check.outcome === "skipped" ? check.message.replace(/^Skipped: /, "") : check.message;
+    item.append(piece("span", "word", `${WORDS[check.outcome] || ""}:`), " ", piece("bdi", "", message));
     if (check.why) item.append(" ", piece("bdi", "why", check.why));
     return item;
   });

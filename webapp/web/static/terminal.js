@@ -1,7 +1,7 @@
 // The terminals of a lab: which are open, which is in front, and what is said where one cannot be had. Each is a Shell.
 
 import { Shell } from "./shell.js";
-import { ask, reachable, running, told } from "./workspace.js";
+import { ask, coming, reachable, running, told } from "./workspace.js";
 
 const lab = document.getElementById("lab");
 const empty = document.getElementById("terminal-empty");
@@ -117,14 +117,16 @@ function show() {
   const lost = active && !active.ready && active.failures > 0;
   const connecting = "The connection to this terminal is lost. Connecting again …";
   const sentence = (away && "You are not signed in any more. Sign in again, and your terminals are here.") ||
-    (lost && (trouble || connecting)) || news || (active ? "" : shells.size || opening ? "" : trouble);
+    (lost && (trouble || connecting)) || news || (active ? "" : trouble);
   const why = [ANEW, ENDED, SILENT].includes(sentence) ? told() : "";
   notice.hidden = !sentence;
   if (notice.textContent !== (why || sentence)) notice.textContent = why || sentence;
-  said.textContent = active && !active.ready && !lost ? "Connecting …" : "F6 leaves the terminal";
+  const connected = !active || active.ready || lost;
+  said.textContent = connected ? active && "F6 leaves the terminal" : "Connecting …";
   empty.hidden = active !== null;
   const words = opening || next ? "Your terminal is being opened …" : "No terminal is open.";
-  empty.firstElementChild.textContent = running() ? words : "The terminal opens when the lab is started.";
+  const later = coming() ? "The terminal opens as soon as your cluster is there." : "The terminal opens when the lab is started.";
+  empty.firstElementChild.textContent = running() ? words : later;
 }
 
 function flush() {
@@ -208,6 +210,7 @@ async function add() {
 async function first() {
   const [found, answers] = await Promise.all([ask("GET"), reachable()]);
   if (found.fault) trouble = found.fault;
+  else if (!answers && again > 1_000) trouble = SILENT; // It may just be starting, with the lab.
   if (found.fault || !answers) return false;
   for (const name of (kept("names") || "").split(" ")) {
     if (name && name !== "-" && !found.terminals.includes(name)) forget(name);

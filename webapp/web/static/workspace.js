@@ -9,6 +9,11 @@ export function running() {
   return document.getElementById("session")?.dataset.state === "running";
 }
 
+/** Whether it was started and is on its way. */
+export function coming() {
+  return ["waiting", "preparing"].includes(document.getElementById("session")?.dataset.state);
+}
+
 let sentence = "";
 document.addEventListener("seatrial:session", (event) => (sentence = event.detail?.workspace_fault || ""));
 
