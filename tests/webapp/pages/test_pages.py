@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.webapp.conftest import Browser
-from webapp.accounts.models import AuditEntry, Role
+from webapp.accounts.models import Role
 from webapp.catalog import services as catalog
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.grading.models import Grade, Submission, SubmissionState
-from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
+from webapp.sessions.models import Because, Desired, HintTaken, LabSession, Observed
 from webapp.workspaces import terminals
 
 SCRIPT = "<script>alert(1)</script>"

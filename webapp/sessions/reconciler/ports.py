@@ -26,7 +26,22 @@ class Workspaces(Protocol):
         ...
 
     def withdraw(self, user: User, slug: str) -> None:
-        """Take them away, and with them the way to the cluster's API server. Idempotent. Raises OSError."""
+        """Take them away, and the way to the cluster's API server, which closes within seconds. Idempotent.
+
+        Waits for nobody: it is called while the database is held. Raises OSError.
+        """
+        ...
+
+    def tell(self, user: User) -> None:
+        """Have what was withdrawn be closed now."""
+        ...
+
+    def running(self) -> dict[str, datetime.datetime | None]:
+        """The users whose server runs, and when something last happened in it. Raises PortalError."""
+        ...
+
+    def stop(self, user: str) -> None:
+        """End the user's server with all that runs in it; the home stays. Idempotent. Raises PortalError."""
         ...
 
 
