@@ -61,8 +61,9 @@ class Workspace:
         """What each process takes, in MiB, by what it runs."""
         found: dict[str, float] = {}
         for pid in processes.below(self._process.pid, processes.table()):
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\\0")
-            name = next((word for word in words[1:] if "." in word and "/" not in word), Path(words[0]).name)
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            relay = any(Path(word).name == "relay.py" for word in words)  # its words end with the server's
+            name = "relay" if relay else words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
             found[name] = found.get(name, 0.0) + processes.proportional(pid) / 2**20
         return found
 
@@ -99,11 +100,14 @@ class Workspace:
 
 
 async def _shell(channel: aiohttp.ClientWebSocketResponse) -> None:
-    await channel.send_json(["stdin", "kubectl get po\\t\\recho 'd''one'\\r"])
-    said = ""
-    while "done" not in said:
-        kind, *told = json.loads((await channel.receive()).data)
-        said += told[0] if kind == "stdout" else ""
+    # Each once the prompt is there: what comes before it finds no line to be edited.
+    for typed, awaited in (("", "$ "), ("kubectl conf\t", "config "), (" view > /dev/null; echo 'd''one'\r", "done")):
+        if typed:
+            await channel.send_json(["stdin", typed])
+        said = ""
+        while awaited not in said:
+            kind, *told = json.loads((await channel.receive()).data)
+            said += told[0] if kind == "stdout" else ""
 
 
 async def _cell(channel: aiohttp.ClientWebSocketResponse) -> None:

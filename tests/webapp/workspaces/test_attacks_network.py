@@ -153,6 +153,33 @@ def test_what_the_notebook_server_asks_is_passed_on(house: House, eve: Inside) -
     assert len(ALLOWED) == 4
 
 
+def test_a_request_that_comes_in_pieces_is_passed_on_whole(house: House, eve: Inside) -> None:
+    told = eve.python("""
+import http.client
+def pieces(*some):
+    yield from some
+for body, chunked in ((pieces(b"one ", b"two ", b"three"), True), (pieces(b"x" * 200_000, b"y" * 200_000), True)):
+    connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=20)
+    try:
+        connection.request("POST", "/hub/api/users/eve/activity", body=body, encode_chunked=chunked)
+        print(connection.getresponse().status)
+    except (ConnectionResetError, BrokenPipeError):
+        print("cut off")
+connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=20)
+connection.putrequest("POST", "/hub/api/users/eve/activity")
+connection.putheader("Content-Length", "8")
+connection.endheaders(b"half")
+connection.sock.setsockopt(6, 1, 1)
+import time; time.sleep(0.2)  # so that they are two pieces: nothing waits for it
+connection.send(b"half")
+print(connection.getresponse().status)
+""")
+    first, second, third = told.output.split("\n")[:3]
+    assert (first, third) == ("200", "200"), told.output
+    assert second in ("413", "cut off")
+    assert house.hub.bodies[-2:] == [b"one two three", b"halfhalf"]
+
+
 def test_one_student_cannot_use_up_the_relay(
     house: House, ada: Inside, eve: Inside, api_servers: dict[int, StandIn]
 ) -> None:
