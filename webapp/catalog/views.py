@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from grader.reports.shown import plain
 from webapp.accounts.models import Role
 from webapp.accounts.signin import current_user, signed_in
-from webapp.catalog import progress, services
+from webapp.catalog import needs, progress, services
 from webapp.catalog.markdown import inline
 from webapp.catalog.services import LabPage
 from webapp.errors import Refused
@@ -72,6 +72,7 @@ def lab(slug: str) -> str:
             lab=page,
             session=session,
             state=describe(seen, place=place, keep_days=settings().keep_days),
+            lacking=needs.lacking(page, settings().provider),
             tasks=tasks,
             handed_in=handed_in,
             server=f"/user/{quote(user.name, safe='')}/",

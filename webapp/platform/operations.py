@@ -12,7 +12,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from clusters import registry, store
@@ -25,6 +26,8 @@ from webapp.platform import needs, remains
 from webapp.platform.launch import port_fault
 from webapp.platform.programs import PROGRAMS
 from webapp.platform.supervision import Process, Supervisor, last_lines, refuse_folder
+from webapp.sessions.health import Health, faults
+from webapp.sessions.health import read as read_health
 from webapp.settings import PREFIX, Settings
 from webapp.workspaces import bare
 from webapp.workspaces.places import write
@@ -38,6 +41,8 @@ LOOK_EVERY = 0.2
 # A process that ended this often within five minutes goes in circles.
 CIRCLES = 3
 STOPPING_AT_ONCE = 4
+# After how many seconds a reconciler has surely made its first pass.
+BEGUN_AFTER = 60
 # Letters that nobody takes for another, for passwords that are copied by hand: 13 of 31 are 64 bits.
 LETTERS, LENGTH = "abcdefghijkmnpqrstuvwxyz23456789", 13
 
@@ -85,6 +90,9 @@ class Status:
     processes: tuple[Standing, ...] = ()
     left: tuple[int, ...] = ()  # processes that nobody watches: what a crash left
     fault: str | None = None
+    clusters: Health | None = None
+    disk: int = 0  # bytes that the clusters take, those that sleep too
+    faults: tuple[str, ...] = ()  # what is wrong with what the processes do, and what to do about it
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -172,7 +180,40 @@ def status(settings: Settings) -> Status:
     ill = [each for each in standing if each.fault]
     told = healthz(address)
     fault = ill[0].fault if ill else None if told else "the portal does not answer at its address"
-    return Status(True, address, str(settings.data), bool(told) and not ill, standing, fault=fault)
+    health, disk = _health(settings)
+    # One that was just begun has not had the time for its first pass.
+    begun = any(each.name == "reconciler" and each.seconds < BEGUN_AFTER for each in standing)
+    wrong = tuple(faults(replace(health, age=None) if begun else health)) if health else ()
+    healthy = bool(told) and not ill and not wrong
+    return Status(
+        True, address, str(settings.data), healthy, standing, (), fault or next(iter(wrong), None), health, disk, wrong
+    )
+
+
+def _health(settings: Settings) -> tuple[Health | None, int]:
+    """How the clusters do, and what they take of the disk, in bytes. None where the database does not tell."""
+    from sqlalchemy import select
+
+    from webapp.sessions.models import PoolCluster
+
+    database = Database(settings.database_url)
+    try:
+        with database.reading() as db:
+            names = list(db.scalars(select(PoolCluster.name)))
+            return read_health(db, settings), sum(_size(store.folder(name)) for name in names)
+    except PortalError:
+        return None, 0  # which the portal tells as well
+    finally:
+        database.close()
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):  # gone while we looked
+                total += (Path(place) / name).lstat().st_blocks * 512
+    return total
 
 
 def healthz(address: str) -> dict[str, Any] | None:
@@ -236,7 +277,11 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
     found = []
     if told := bare.notice(settings):
         found.append(told)
-    found += [f"{row.need}: {row.found}." for row in needs.examine() if row.outcome == "missing"]
+    for row in needs.examine():
+        if row.outcome == "missing":
+            found.append(f"{row.need}: {row.found}.")
+        elif row.outcome == "optional" and row.feature == needs.WORKSPACES:
+            found.append(f"{row.need}: {row.found}. Workspaces are without; `{row.mend}` brings it.")
     return tuple(found)
 
 
@@ -268,9 +313,9 @@ def _database(settings: Settings, made: Callable[[list[SignIn]], None]) -> None:
             ]
             for each in fresh:
                 services.add_user(db, each.name, each.password, Role(each.role), f"Demo {each.role}")
+            made(fresh)  # Before the commit: a password that nobody has seen would be nobody's.
     finally:
         database.close()
-    made(fresh)
 
 
 def _password() -> str:

@@ -420,3 +420,16 @@ def test_addresses_for_scripts_stand_in_the_page(sign_in: Callable[..., Browser]
     assert 'data-server="/user/ann.o-1/"' in answer
     assert 'data-events="/services/portal/labs/services/events"' in answer
     assert json.dumps("csrf-token") in answer
+
+
+def test_a_lab_says_what_the_clusters_here_lack(student: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    from webapp.catalog import needs
+
+    assert "This lab needs" not in page(student, "/labs/hpa").words, "kwok has metrics"
+    monkeypatch.setattr(needs, "_capabilities", lambda _: frozenset({"audit"}))
+    assert (
+        "This lab needs metrics of Pods and nodes, and the clusters here have none." in page(student, "/labs/hpa").words
+    )
+    assert "This lab needs" not in page(student, "/labs/services").words
+    monkeypatch.setattr(needs, "_capabilities", lambda _: None)
+    assert "This lab needs" not in page(student, "/labs/hpa").words, "there is no telling"
