@@ -430,6 +430,9 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
         if wide > 0:
             said.append(f"{where}: the page is {wide} px wider than the window")
         whole = not page.locator(".lab").count()
+        deep = page.evaluate("document.documentElement.scrollHeight - document.documentElement.clientHeight")
+        if not whole and deep > 0:
+            said.append(f"{where}: the lab's page is {deep} px deeper than the window, and scrolls away")
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.screenshot(path=folder / f"{shot.name}-{size}-{scheme}.png", full_page=whole)
