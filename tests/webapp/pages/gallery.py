@@ -412,7 +412,7 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
         context = browser.new_context(viewport={"width": width, "height": height}, timezone_id="Europe/Berlin")
         context.add_cookies([{"name": signin.COOKIE, "value": cookie, "url": f"{address}{PREFIX}/"}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # a machine that does other things is slow
         where = f"{shot.name} {size}"
         if not shot.name.startswith("error") and not shot.mute:  # A browser tells of every page that is an error.
             page.on("console", lambda m, w=where: said.append(f"{w}: {m.type}: {m.text}") if m.type != "log" else None)
