@@ -11,14 +11,17 @@ from webapp.errors import PortalError
 from webapp.settings import CLUSTER, Settings
 from webapp.workspaces import bare, programs
 
-FEATURE = "the portal"
+FEATURE, WORKSPACES = "the portal", "workspaces"
 # What the platform's own processes and one workspace take, in bytes.
 PLATFORM_MEMORY = 600 * 1024**2
+# What students find in their terminals where the machine has it, and the packages that bring it.
+INSIDE = {"jq": "jq", "vim": "vim", "nano": "nano", "git": "git", "curl": "curl"}
+COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 
 def examine() -> list[Finding]:
     """Every need of the portal's own. Nothing outside this machine is asked."""
-    return [_node(), _sandbox(), _memory()]
+    return [_node(), _sandbox(), _memory(), _inside()]
 
 
 def _node() -> Finding:
@@ -36,6 +39,19 @@ def _sandbox() -> Finding:
     if fault:
         return Finding("a sandbox (bubblewrap)", "workspaces of strangers", "optional", fault, mend)
     return Finding("a sandbox (bubblewrap)", "workspaces of strangers", "ok", str(program), mend)
+
+
+def _inside() -> Finding:
+    lacking = [name for name in INSIDE if shutil.which(name) is None]
+    packages = [INSIDE[name] for name in lacking]
+    if not COMPLETION.is_file():
+        lacking.append("bash-completion")
+        packages.append("bash-completion")
+    need, feature = "what students use in a terminal", WORKSPACES
+    mend = package(" ".join(packages or [*INSIDE.values(), "bash-completion"]))
+    if lacking:
+        return Finding(need, feature, "optional", f"not here: {', '.join(lacking)}", mend)
+    return Finding(need, feature, "ok", ", ".join([*INSIDE, "bash-completion"]), mend)
 
 
 def _memory() -> Finding:
