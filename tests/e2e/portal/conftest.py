@@ -36,6 +36,8 @@ from webapp.settings import PREFIX
 WIDE, NARROW = (1280, 800), (390, 844)
 # Beside the two users that `up` makes: who is at work in every test of the class, who writes the story, who attacks.
 STUDENTS = ("nadia", "oscar", "mallory")
+# The pictures of this run, by name and width.
+TAKEN: set[tuple[str, int]] = set()
 # Longer than anything takes on a machine that does other things as well; who waits that long has found a fault. In ms.
 PATIENCE = 90_000
 
@@ -103,10 +105,11 @@ class Desk:
         self.page.wait_for_url(f"{self.platform.pages}/")
 
     def picture(self, name: str) -> None:
-        """Keep what stands on the screen, in light and in dark."""
+        """Keep what stands on the screen, in light and in dark, the first time in this run."""
         width = (self.page.viewport_size or {"width": 0})["width"]
-        if (self.pictures / f"{name}-{width}-light.png").exists():
+        if (name, width) in TAKEN:
             return
+        TAKEN.add((name, width))
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             self.page.screenshot(path=self.pictures / f"{name}-{width}-{scheme}.png")

@@ -41,6 +41,7 @@ from webapp.sessions.reconciler.loop import GONE
 from webapp.sessions.reconciler.preparing import LOST
 from webapp.settings import PREFIX, Settings, from_environment
 
+SCOPES = "Action is not authorized with current scopes; requires any of [admin-ui]"
 GROUPS = ("catalogue", "lab", "results", "submission", "error", "class", "hub")
 SIZES = {"1280": (1280, 800), "390": (390, 844)}
 SCHEMES = ("light", "dark")
@@ -340,7 +341,8 @@ def hub() -> list[Shot]:
         ("starting", "spawn_pending.html", {}),
         ("stopping", "stop_pending.html", {}),
         ("token", "token.html", {}),
-        ("error-404", "error.html", {"status_code": 404, "status_message": "Not Found"}),
+        ("error-403", "error.html", {"status_code": 403, "status_message": SCOPES, "message": SCOPES}),
+        ("error-404", "error.html", {"status_code": 404, "status_message": "None"}),
         ("error-503", "error.html", {"status_code": 503, "status_message": "Service Unavailable"}),
     ]
     return [Shot(f"hub-{name}", f"/../../hub/{file}", "ada", hub=given) for name, file, given in pages]
