@@ -24,7 +24,7 @@ from webapp.sessions.models import LabSession, Observed
 from webapp.workspaces import faults
 
 log = logging.getLogger(__name__)
-# How often rows are read, and while somebody waits for a cluster; how often it is written down that somebody looks; in
+# How often rows are read, and while somebody waits for a cluster; how often it is written down that somebody waits; in
 # seconds.
 EVERY, WHILE_WAITED_FOR, TOUCH_EVERY = 1.0, 0.15, 60.0
 
@@ -161,12 +161,20 @@ class Rows:
         self._waited_for = any(row.on_its_way for row in found.values())
         for session_id, row in found.items():
             watched[session_id].row(row)
-        self._touch({one for one, who in watched.items() if who.owner_looks and found[one] is not GONE})
+        present = {one for one, who in watched.items() if who.owner_looks and found[one] is not GONE}
+        self._touch(present, {one for one in present if found[one].on_its_way})
 
-    def _touch(self, present: set[str]) -> None:
-        """Write down that a student is there, once a minute."""
+    def _touch(self, present: set[str], waiting: set[str]) -> None:
+        """Write down that a student has come; of one who waits, once a minute, that they are still there.
+
+        Once the lab runs a page that is merely open is no activity: what its reader does is told by the page itself.
+        """
         now = time.monotonic()
-        due = [one for one in present if now - self._since_touch.get(one, float("-inf")) >= TOUCH_EVERY]
+        due = [
+            one
+            for one in present
+            if one not in self._since_touch or (one in waiting and now - self._since_touch[one] >= TOUCH_EVERY)
+        ]
         self._since_touch = {one: at for one, at in self._since_touch.items() if one in present}
         if not due:
             return

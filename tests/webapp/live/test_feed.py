@@ -260,10 +260,17 @@ def test_closing_ends_every_stream_and_every_thread(feeds: Feeds, session: LabSe
         feeds.subscribe(session.id, 9, owner=True)
 
 
+@pytest.mark.usefixtures("lookers")
 def test_it_is_written_down_that_the_student_looks_and_not_that_the_instructor_does(
-    feeds: Feeds, session: LabSession, lookers: Lookers, database: Database, change: Callable[..., None]
+    feeds: Feeds,
+    session: LabSession,
+    database: Database,
+    change: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import datetime
+
+    from webapp.live import rows
 
     long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -283,12 +290,19 @@ def test_it_is_written_down_that_the_student_looks_and_not_that_the_instructor_d
     change(fault="two")
     until(owner, "session", fault="two")
     assert last() > long_ago
-    # Once a minute: what is put back stays.
+    # That the page stays open is no activity, for as long as it may be.
+    monkeypatch.setattr(rows, "TOUCH_EVERY", 0.0)
     change(last_activity_at=long_ago, fault="three")
     until(owner, "session", fault="three")
     change(fault="four")
     until(owner, "session", fault="four")
     assert last() == long_ago
+    # But whoever waits for a cluster is there.
+    change(observed=Observed.WAITING, fault="five")
+    until(owner, "session", fault="five")
+    change(fault="six")
+    until(owner, "session", fault="six")
+    assert last() > long_ago
 
 
 def test_rows_that_are_not_there_and_places_in_the_queue(

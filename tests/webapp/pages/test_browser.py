@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, Playwright, Route, WebSocketRoute, expect
+from sqlalchemy import select, update
 
 from tests.e2e.portal.conftest import chromium
 from tests.webapp.conftest import Browser
@@ -559,3 +561,23 @@ def test_no_page_complains_or_sticks_out(browser: Chromium, group: str, tmp_path
     """Each page in each state; the pictures go where those of the whole portal go."""
     named = os.environ.get("SEATRIAL_SCREENSHOTS")
     assert take(browser, Path(named) / "pages" if named else tmp_path, group) == []
+
+
+def test_who_moves_on_the_page_is_there_and_an_open_page_is_not(
+    open_lab: Callable[..., Page], workspace: Workspace, database: Database
+) -> None:
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    with database.transaction() as db:
+        db.execute(update(LabSession).values(last_activity_at=long_ago))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method) if request.url.endswith("/here") else None)
+    with page.expect_response("**/labs/services/here") as answer:
+        page.mouse.move(200, 300)
+    assert answer.value.status == 204
+    with database.reading() as db:
+        assert db.scalars(select(LabSession.last_activity_at)).one() > long_ago
+    page.keyboard.press("Tab")
+    page.mouse.move(300, 300)
+    assert asked == ["POST"], "once a minute is enough"
