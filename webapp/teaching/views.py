@@ -20,6 +20,7 @@ from webapp.live.views import feeds
 from webapp.sessions import health
 from webapp.teaching import roster, services, timeline
 from webapp.web.context import reading, settings, transaction
+from webapp.workspaces import bare
 
 blueprint = Blueprint("teaching", __name__)
 
@@ -36,7 +37,7 @@ def class_page() -> str:
     with reading() as db:
         found = services.class_table(db, current_user(), _last_known)
         piece = _table(found)
-        notices = health.notice(db, settings())
+        notices = [*health.notice(db, settings()), *filter(None, [bare.notice(settings())])]
     return render_template("teaching/class.html", table=piece.html, columns=found.columns, notices=notices)
 
 
