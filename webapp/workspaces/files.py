@@ -72,14 +72,6 @@ def tell(settings: Settings, user: User) -> None:
         poke(settings.workspaces, user.id)
 
 
-def fault(settings: Settings, user: User) -> str | None:
-    """The sentence with which the platform ended the user's workspace, None where it did not."""
-    try:
-        return places.of(settings.workspaces, user.id).fault.read_text() or None
-    except FileNotFoundError:
-        return None
-
-
 def within(kubeconfig: str) -> tuple[str, dict[str, Any]]:
     """A kubeconfig as the sandbox needs it, and where the relay finds the API server behind it.
 
