@@ -119,3 +119,23 @@ def type_into(platform: Platform, name: str, words: str) -> str:
             return said
 
     return asyncio.run(typing())
+
+
+def press(platform: Platform, name: str, keys: str, awaited: str) -> str:
+    """Press keys in ada's terminal once its prompt is there. What was said until `awaited` was."""
+
+    async def pressing() -> str:
+        headers = {"Authorization": f"token {platform.api._token('ada')}"}
+        url = f"{platform.settings.address}/user/ada/terminals/websocket/{name}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as terminal:
+            said = ""
+            for typed, sign in (("", "$ "), (keys, awaited)):
+                if typed:
+                    await terminal.send_json(["stdin", typed])
+                said = ""
+                while sign not in said:
+                    kind, *told = json.loads((await terminal.receive(60)).data)
+                    said += told[0].replace("\a", "") if kind == "stdout" else ""
+            return said
+
+    return asyncio.run(pressing())

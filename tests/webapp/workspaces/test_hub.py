@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from clusters import tools
 from tests.webapp.workspaces.conftest import House, StandIn, deliver, demand_sandbox, until
-from tests.webapp.workspaces.platforms import Platform, a_platform, type_into
+from tests.webapp.workspaces.platforms import Platform, a_platform, press, type_into
 from webapp.errors import PortalError, Refused
 from webapp.settings import from_environment
 from webapp.workspaces import places, processes, terminals
@@ -75,6 +76,37 @@ def test_a_terminal_opens_in_the_labs_folder_with_its_cluster(
     terminals.close(platform.settings, ADA, name)
     terminals.close(platform.settings, ADA, name)
     assert terminals.list(platform.settings, ADA, "first-pod") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("kubectl conf\t", "kubectl config "),
+        ("k get --out\t", "k get --output"),
+        ("helm vers\t", "helm version "),
+        ("git clon\t", "git clone "),
+    ],
+)
+def test_tab_completes(platform: Platform, workspace: processes.Process, typed: str, completed: str) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    assert completed in press(platform, name, typed, completed)
+    terminals.close(platform.settings, ADA, name)
+
+
+def test_the_programs_of_a_lab_are_there(platform: Platform, workspace: processes.Process) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    said = type_into(
+        platform,
+        name,
+        "kubectl version --client; helm version --short; echo '{\"a\": [4]}' | jq -c .a; git init -q ~/r && ls -A ~/r; "
+        "vim -es -c 'norm ihello' -c 'wq' ~/v; cat ~/v; nano --version | head -1; echo $EDITOR; helm create ~/chart; "
+        "helm template ~/chart | grep -c ^kind",
+    )
+    terminals.close(platform.settings, ADA, name)
+    assert "Client Version: v1.36" in said
+    assert tools.VERSIONS["helm"] in said
+    for words in ("[4]", ".git", "hello", "GNU nano", "/usr/bin/nano", "Creating ", "\n4"):
+        assert words in said, words
 
 
 def test_names_that_are_no_terminals(platform: Platform, workspace: processes.Process) -> None:
