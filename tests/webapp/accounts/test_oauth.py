@@ -120,12 +120,18 @@ def test_a_code_works_once(app: Flask, hub: FakeHub, add_user: Callable[..., Use
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "\x00"}, {"error": "access_denied"}, {"state": "é"}],
+    [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "y"}, {"error": "access_denied"}, {"state": "é"}],
 )
 def test_nonsense_from_the_address_bar_is_refused(app: Flask, answer: dict[str, str]) -> None:
     client = app.test_client()
     leave(client)
     assert come_back(client, answer).status_code == 403
+
+
+def test_an_answer_with_a_nul_in_it_is_no_page(app: Flask) -> None:
+    client = app.test_client()
+    leave(client)
+    assert come_back(client, {"code": "x", "state": "\x00"}).status_code == 404
 
 
 def test_a_code_that_the_hub_does_not_know_is_refused(app: Flask, hub: FakeHub) -> None:
