@@ -81,8 +81,8 @@ class Settings:
         """A secret of the platform, 64 hexadecimal digits in the file `secrets`/NAME; drawn when it is first asked for.
 
         `proxy` is the proxy's token, `portal` the portal's API token at the Hub (and its OAuth secret, as client
-        "service-portal"), `reconciler` the reconciler's API token, `flask` signs the portal's cookies, `labs` is behind
-        `secret`. Raises PortalError where it can neither be read nor made.
+        "service-portal"), `reconciler` the reconciler's API token, `workspaces` is behind the tickets of browsers that
+        workspaces are opened to, `labs` behind `secret`. Raises PortalError where it can neither be read nor made.
         """
         file = self.secrets / name
         try:

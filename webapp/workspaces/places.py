@@ -61,6 +61,11 @@ class Place:
         return self.run / "server.sock"
 
     @property
+    def door(self) -> Path:
+        """Where the relay listens before that, and whither the proxy leads."""
+        return self.run / "door.sock"
+
+    @property
     def state(self) -> Path:
         """The running sandbox's first process, as JSON."""
         return self.run / "server.json"

@@ -91,7 +91,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     server = property(_get_server, _set_server)
 
     def _url(self, server: Server) -> str:
-        return address(self.place.socket) + str(server.base_url)
+        return address(self.place.door) + str(server.base_url)
 
     async def get_url(self) -> str:
         """Where the server is, also after the Hub was started anew."""
@@ -145,7 +145,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.process, self.pid, self._outer = started.process, started.process.pid, started.outer
         await asyncio.to_thread(poke, self.settings.workspaces, place.user_id)
         await self._answers(started.process)
-        return address(place.socket)
+        return address(place.door)
 
     async def _answers(self, process: Process) -> None:
         """Ask the server once: the relay within holds the question until it can answer. A sandbox may end before."""

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.portal.conftest import NARROW, PATIENCE, WIDE, Desk, Lab
+from webapp.accounts import ticket
 from webapp.workspaces.hub import HubApi
 
 pytestmark = pytest.mark.browser
@@ -128,6 +129,8 @@ def test_jupyterlab_in_its_frame(desk: SIT) -> None:
     frame = one.page.frame_locator("#pane-jupyter iframe")
     cell = frame.locator(".jp-CodeCell").first
     expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    # What is run before there is a kernel has no output.
+    expect(frame.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
     cell.locator(".cm-content").click()
     one.page.keyboard.press("Shift+Enter")
     expect(cell.locator(".jp-OutputArea-output").first).to_contain_text("deployment.apps/web", timeout=PATIENCE)
@@ -140,6 +143,29 @@ def test_jupyterlab_in_its_frame(desk: SIT) -> None:
     one.page.get_by_role("tab", name="Terminal").first.click()
     lab.ready()
     # What JupyterLab says in its console, also of its own server's end, is not our page's.
+    one.seen.leave_out("/user/nadia/")
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_workspace_opens_to_its_owners_browser_alone(desk: SIT) -> None:
+    """Who lost the ticket gets it again without a word, in the page and in JupyterLab's frame; nobody else gets any."""
+    one = desk()
+    one.sign_in("nadia")
+    one.page.context.clear_cookies(name=ticket.COOKIE)
+    lab = Lab(one)
+    lab.ready()
+    one.page.get_by_role("tab", name="JupyterLab").click()
+    frame = one.page.frame_locator("#pane-jupyter iframe")
+    cell = frame.locator(".jp-CodeCell").first
+    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    one.page.context.clear_cookies(name=ticket.COOKIE)
+    frame.locator(":root").evaluate("() => { document.body.replaceChildren(); location.reload(); }")
+    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    other = desk()
+    other.sign_in("instructor")
+    other.page.goto(f"{one.platform.address}/user/nadia/lab")
+    expect(other.page.locator("body")).to_contain_text("This workspace belongs to somebody else")
+    # What JupyterLab says in its console is not our page's.
     one.seen.leave_out("/user/nadia/")
 
 
