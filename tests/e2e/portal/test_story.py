@@ -172,13 +172,13 @@ def test_a_workspace_opens_to_its_owners_browser_alone(desk: SIT) -> None:
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_the_hubs_own_pages_are_the_portals(desk: SIT, size: tuple[int, int]) -> None:
     one = desk(size)
-    one.sign_in("mallory")
+    one.sign_in("harriet")
     for name, path in (
         ("home", "home"),
         ("token", "token"),
         ("none", "nothing"),
         ("admin", "admin"),
-        ("away", "user/mallory/"),
+        ("away", "user/harriet/"),
     ):
         one.page.goto(f"{one.platform.address}/hub/{path}")
         expect(one.page.locator(".brand")).to_be_visible()
