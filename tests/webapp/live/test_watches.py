@@ -110,8 +110,8 @@ def test_watches_that_end_at_once_are_opened_with_pauses(server: WatchServer, wa
     for _ in range(5000):
         times[0] += 0.01
         watches.turn(0.0)
-    # In 50 seconds not more than once in three, after the first few; fewer where the server is slow, for which this clock
-    # does not wait.
+    # In 50 seconds not more than once in three, after the first few.
+    # Fewer where the server is slow, as this clock does not wait for it.
     assert 2 < len(server.begun) < 30
     assert "ends as soon as it is opened" in (watches.trouble or "")
     server.stillborn = False
