@@ -398,6 +398,7 @@ def test_a_frame_is_never_a_blocked_page(open_lab: Callable[..., Page], workspac
     page.get_by_role("tab", name="JupyterLab").click()
     frame = page.locator("#pane-jupyter iframe")
     expect(frame).to_be_visible()
+    expect(page.frame_locator("#pane-jupyter iframe").locator("body")).not_to_be_empty()
     workspace.there = False
     page.evaluate("document.querySelector('#pane-jupyter iframe').contentWindow.location.reload()")
     expect(page.locator("#pane-jupyter")).to_contain_text("Your workspace is not running at the moment")
