@@ -6,7 +6,7 @@ import datetime
 import enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Enum, ForeignKey, LargeBinary, String, Text, and_
+from sqlalchemy import ColumnElement, Enum, ForeignKey, LargeBinary, String, Text, and_, not_
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -58,6 +58,16 @@ class Submission(Base):
     @classmethod
     def _given_up(cls) -> ColumnElement[bool]:
         return and_(cls.state == SubmissionState.FAILED, cls.retry_at.is_(None))
+
+    @hybrid_property
+    def open(self) -> bool:
+        """Whether it is still to be graded. Also in queries: `Submission.open`."""
+        return self.state is not SubmissionState.GRADED and not self.given_up
+
+    @open.inplace.expression
+    @classmethod
+    def _open(cls) -> ColumnElement[bool]:
+        return and_(cls.state != SubmissionState.GRADED, not_(cls.given_up))
 
     @property
     def grade(self) -> Grade | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, not_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload, undefer
 
 from grader import evidence as documents_of_evidence
@@ -68,8 +68,7 @@ def submit(db: Session, session: LabSession) -> Submission:
         raise Refused("Your cluster does not run at the moment; start the lab, then submit.", 409)
     if session.generation != session.observed_generation:
         raise Refused("The lab is being reset; there is nothing to submit yet.", 409)
-    still_open = (Submission.state != SubmissionState.GRADED, not_(Submission.given_up))
-    asked = select(Submission).where(Submission.session_id == session.id, *still_open)
+    asked = select(Submission).where(Submission.session_id == session.id, Submission.open)
     waiting = db.scalars(asked.order_by(Submission.submitted_at)).unique().first()
     if waiting is not None:
         if waiting.state is SubmissionState.FAILED:

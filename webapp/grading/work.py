@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, func, not_, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from clusters.tools import program
@@ -37,9 +37,6 @@ LOG = logging.getLogger(__name__)
 HELD = 3
 Collect = Callable[[LoadedLab, Stand], tuple[Evidence, Report]]
 
-# What is still to be graded.
-_OPEN = and_(Submission.state != SubmissionState.GRADED, not_(Submission.given_up))
-
 
 def collect(lab: LoadedLab, stand: Stand) -> tuple[Evidence, Report]:
     """Look at a cluster and grade it. Raises GraderError."""
@@ -63,7 +60,7 @@ class Grader:
             select(Submission.id, Submission.retry_at, PoolCluster.name)
             .join(LabSession, LabSession.id == Submission.session_id)
             .join(PoolCluster, PoolCluster.session_id == LabSession.id)
-            .where(_OPEN, LabSession.observed == Observed.RUNNING, PoolCluster.state == PoolState.CLAIMED)
+            .where(Submission.open, LabSession.observed == Observed.RUNNING, PoolCluster.state == PoolState.CLAIMED)
             .order_by(Submission.submitted_at, Submission.id)
         )
         rows = [(name, cluster) for name, retry_at, cluster in db.execute(asked) if due(retry_at, moment)]
@@ -71,13 +68,13 @@ class Grader:
 
     def holds(self, db: Session, session_id: str) -> bool:
         """Whether one of a session's submissions is still to be collected."""
-        asked = select(Submission.id).where(Submission.session_id == session_id, _OPEN, Submission.failures < HELD)
-        return db.execute(asked.limit(1)).first() is not None
+        held = (Submission.session_id == session_id, Submission.open, Submission.failures < HELD)
+        return db.execute(select(Submission.id).where(*held).limit(1)).first() is not None
 
     def abandon(self, db: Session, session_id: str, why: str) -> None:
         """Give up what was not collected, and say why."""
         given_up = {"state": SubmissionState.FAILED, "retry_at": None, "fault": why}
-        asked = update(Submission).where(Submission.session_id == session_id, _OPEN)
+        asked = update(Submission).where(Submission.session_id == session_id, Submission.open)
         db.execute(asked.values(given_up).execution_options(synchronize_session=False))
 
     def finished(self, db: Session, session_ids: Collection[str]) -> set[str]:
@@ -146,7 +143,7 @@ class Grader:
     def _fail(self, submission_id: str, why: str) -> None:
         with self._database.transaction() as db:
             row = db.get(Submission, submission_id, with_for_update={"of": Submission})
-            if row is None or row.state is SubmissionState.GRADED or row.given_up:
+            if row is None or not row.open:
                 return
             row.state, row.fault = SubmissionState.FAILED, why
             row.failures += 1
