@@ -103,6 +103,11 @@ class _Scene:
         self.pods: dict[str, list[Object]] = defaultdict(list)
         for pod in self.by_kind["Pod"]:
             self.pods[str(_about(pod).get("namespace"))].append(pod)
+        self.slices: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for piece in self.by_kind["EndpointSlice"]:
+            about = _about(piece)
+            service = states.mapping(about.get("labels")).get("kubernetes.io/service-name")
+            self.slices[str(about.get("namespace")), str(service)].append(piece)
 
     def find(self, kind: str, namespace: str, name: object) -> str:
         """The id of an object by its name; "" where there is none."""
@@ -205,12 +210,7 @@ def _selected(item: Object, scene: _Scene, me: str, space: str) -> Iterable[Edge
 
 def _slices(service: Object, scene: _Scene) -> list[Object]:
     about = _about(service)
-    return [
-        piece
-        for piece in scene.by_kind["EndpointSlice"]
-        if _about(piece).get("namespace") == about.get("namespace")
-        and states.mapping(_about(piece).get("labels")).get("kubernetes.io/service-name") == about.get("name")
-    ]
+    return scene.slices[str(about.get("namespace")), str(about.get("name"))]
 
 
 def _reaches_nobody(service: Object, scene: _Scene) -> bool:
