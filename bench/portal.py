@@ -15,7 +15,7 @@ from pathlib import Path
 import kills as killing
 from measure import Row, duration, p95
 
-from webapp.platform.operations import status
+from webapp.platform.standing import status
 from webapp.settings import Settings, from_environment
 
 SEATRIAL = str(Path(sys.executable).with_name("seatrial"))

@@ -18,7 +18,8 @@ from clusters.progress import interruptible
 from clusters.tools.watch import watching
 from grader.reports.shown import plain
 from webapp.errors import PortalError
-from webapp.platform.operations import Ended, SignIn, Status
+from webapp.platform.operations import Ended, SignIn
+from webapp.platform.standing import Status
 from webapp.settings import from_environment
 
 OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -106,10 +107,10 @@ def status(output: str) -> None:
 
     Exit code 0: everything runs. 1: something does not, or nothing runs.
     """
-    from webapp.platform import needs, operations
+    from webapp.platform import needs, standing
 
     with _told():
-        found = operations.status(from_environment())
+        found = standing.status(from_environment())
         lacking = [row for row in needs.examine() if row.outcome != "ok"]
     if output == "json":
         rows = [{"need": row.need, "outcome": row.outcome, "found": row.found, "mend": row.mend} for row in lacking]

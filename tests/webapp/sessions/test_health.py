@@ -18,6 +18,7 @@ from webapp.accounts.services import audit
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.platform import cli, operations
+from webapp.platform import standing as module
 from webapp.sessions import health
 from webapp.sessions.models import Pass
 from webapp.settings import Settings
@@ -84,25 +85,25 @@ def test_the_health_page_tells_of_the_pool_and_of_nobody(stranger: Browser, pass
     assert 100 <= answer.json["reconciler"] < 1000 and FULL not in answer.text
 
 
-def standing(seconds: int) -> operations.Standing:
-    return operations.Standing("reconciler", "grades", "running", 1, seconds, 0, 0, None)
+def standing(seconds: int) -> module.Standing:
+    return module.Standing("reconciler", "grades", "running", 1, seconds, 0, 0, None)
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable[[int], operations.Status]:
+def runs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable[[int], module.Status]:
     """The status of a portal whose processes all run, for so many seconds."""
 
-    def status(seconds: int) -> operations.Status:
-        monkeypatch.setattr(operations.Supervisor, "processes", lambda _: [None])
-        monkeypatch.setattr(operations, "_standing", lambda *_: standing(seconds))
-        monkeypatch.setattr(operations, "healthz", lambda _: {"database": True})
-        return operations.status(settings)
+    def status(seconds: int) -> module.Status:
+        monkeypatch.setattr(module.Supervisor, "processes", lambda _: [None])
+        monkeypatch.setattr(module, "_standing", lambda *_: standing(seconds))
+        monkeypatch.setattr(module, "healthz", lambda _: {"database": True})
+        return module.status(settings)
 
     return status
 
 
 def test_a_status_is_not_well_while_the_reconciler_hangs(
-    runs: Callable[[int], operations.Status], passed: Callable[..., None], database: Database
+    runs: Callable[[int], module.Status], passed: Callable[..., None], database: Database
 ) -> None:
     passed(1, claimed=2, stopped=1)
     found = runs(300)
@@ -116,7 +117,7 @@ def test_a_status_is_not_well_while_the_reconciler_hangs(
 
 
 def test_the_command_says_what_to_do(
-    runs: Callable[[int], operations.Status],
+    runs: Callable[[int], module.Status],
     passed: Callable[..., None],
     database: Database,
     settings: Settings,
