@@ -16,12 +16,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import httpx
+from fleet import until
 from sqlalchemy import select
 
 from clusters import store
@@ -37,7 +38,7 @@ from webapp.database import Database
 from webapp.grading.marks import full
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.platform import remains
-from webapp.platform.operations import healthz
+from webapp.platform.standing import healthz
 from webapp.platform.supervision import Supervisor
 from webapp.sessions.access import stand
 from webapp.sessions.models import LabSession, Observed
@@ -87,15 +88,6 @@ class Outcome:
     def taken(self) -> int:
         """How many presses the portal took."""
         return sum(press.taken for press in self.presses)
-
-
-def until(what: str, holds: Callable[[], object], within: float) -> None:
-    """Ask until it holds. Raises TimeoutError."""
-    end = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not so after {within:.0f} s")
-        time.sleep(0.02)
 
 
 class Student:
@@ -157,7 +149,7 @@ def run(settings: Settings, *, students: int, plan: Sequence[str], seed: int) ->
     for student in class_:
         student.sign_in()
         student.start()
-    until("every lab runs", lambda: _running(database, class_), READY_WITHIN)
+    until("every lab runs", lambda: _running(database, class_), limit=READY_WITHIN)
     _solve(database)
     threads = [threading.Thread(target=student.work, args=(over,)) for student in class_]
     for thread in threads:
@@ -171,7 +163,7 @@ def run(settings: Settings, *, students: int, plan: Sequence[str], seed: int) ->
         over.set()
         for thread in threads:
             thread.join()
-    until("everything handed in is graded", lambda: not _waiting(database), GRADED_WITHIN)
+    until("everything handed in is graded", lambda: not _waiting(database), limit=GRADED_WITHIN)
     outcome.pages = sum(student.pages for student in class_)
     _count(database, outcome)
     database.close()
@@ -186,7 +178,7 @@ def strike(settings: Settings, dice: random.Random, victim: str) -> Blow | None:
     program = _program(pid)
     begun = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    until(f"{victim} is back", lambda: _back(settings, victim, pid, program, begun), BACK_WITHIN)
+    until(f"{victim} is back", lambda: _back(settings, victim, pid, program, begun), limit=BACK_WITHIN)
     return Blow(victim, time.monotonic() - begun)
 
 

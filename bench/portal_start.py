@@ -20,7 +20,8 @@ from pathlib import Path
 import fleet
 import kills as killing
 import portal
-from kills import PASSWORD, until
+from fleet import until
+from kills import PASSWORD
 from measure import Row, duration, p95, seconds
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import func, select
@@ -92,7 +93,7 @@ def burst(scratch: Path) -> list[Row]:
                         failed.add(id_)
             return len(came) == BURST
 
-        until("every session of the burst runs", all_there, WITHIN)
+        until("every session of the burst runs", all_there, limit=WITHIN)
         for press in presses:
             press.join()
         database.close()
@@ -152,7 +153,7 @@ class _Student:
             with self._database.reading() as db:
                 return bool(db.scalar(select(PoolCluster.name).where(PoolCluster.session_id.is_not(None))))
 
-        until("the session has a cluster", claimed, WITHIN)
+        until("the session has a cluster", claimed, limit=WITHIN)
         self.claims.append(time.perf_counter() - began)
 
     def _away(self, *, keep_workspace: bool) -> None:
@@ -165,10 +166,10 @@ class _Student:
                 taken = PoolCluster.state.in_((PoolState.CLAIMED, PoolState.REMOVING))
                 return not db.scalar(select(func.count()).select_from(PoolCluster).where(taken))
 
-        until("the session's cluster is gone", gone, WITHIN)
+        until("the session's cluster is gone", gone, limit=WITHIN)
         if not keep_workspace:
             self._hub.stop_server(self.name)
-            until("the workspace is gone", lambda: not self._hub.server_ready(self.name), WITHIN)
+            until("the workspace is gone", lambda: not self._hub.server_ready(self.name), limit=WITHIN)
 
 
 @contextmanager
@@ -192,7 +193,7 @@ def _full(database: Database, size: int) -> None:
             states = list(db.scalars(select(PoolCluster.state)))
         return states == [PoolState.READY] * size
 
-    until(f"{size} clusters are ready", full, WITHIN)
+    until(f"{size} clusters are ready", full, limit=WITHIN)
 
 
 def _create(turn: int) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import kills
 import pytest
 
-from bench import kills
 from tests.webapp.platform.conftest import a_portal
 
 pytestmark = [pytest.mark.portal, pytest.mark.cluster]
