@@ -18,6 +18,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    FrameLocator,
     Locator,
     Page,
     Playwright,
@@ -144,6 +145,14 @@ class Lab:
     def screen(self) -> Locator:
         """The terminal that is shown."""
         return self.page.locator(".screen.shown .xterm-rows")
+
+    def jupyter(self) -> tuple[FrameLocator, Locator]:
+        """JupyterLab's frame, and the first cell of the lab's notebook in it."""
+        self.page.get_by_role("tab", name="JupyterLab").click()
+        frame = self.page.frame_locator("#pane-jupyter iframe")
+        cell = frame.locator(".jp-CodeCell").first
+        expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+        return frame, cell
 
     def show(self, part: str) -> None:
         """On a narrow window one part is seen at a time."""

@@ -125,10 +125,7 @@ def test_jupyterlab_in_its_frame(desk: SIT) -> None:
     one.sign_in("nadia")
     lab = Lab(one)
     lab.ready()
-    one.page.get_by_role("tab", name="JupyterLab").click()
-    frame = one.page.frame_locator("#pane-jupyter iframe")
-    cell = frame.locator(".jp-CodeCell").first
-    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    frame, cell = lab.jupyter()
     # What is run before there is a kernel has no output.
     expect(frame.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
     cell.locator(".cm-content").click()
@@ -154,10 +151,7 @@ def test_a_workspace_opens_to_its_owners_browser_alone(desk: SIT) -> None:
     one.page.context.clear_cookies(name=ticket.COOKIE)
     lab = Lab(one)
     lab.ready()
-    one.page.get_by_role("tab", name="JupyterLab").click()
-    frame = one.page.frame_locator("#pane-jupyter iframe")
-    cell = frame.locator(".jp-CodeCell").first
-    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    frame, cell = lab.jupyter()
     one.page.context.clear_cookies(name=ticket.COOKIE)
     frame.locator(":root").evaluate("() => { document.body.replaceChildren(); location.reload(); }")
     expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)

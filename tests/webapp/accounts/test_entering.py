@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.fakes.hub import FakeHub, serving
+from tests.fakes.hub import FakeHub
 from tests.webapp.conftest import Browser
 from webapp.accounts import ticket
 from webapp.accounts.models import Role, User
 from webapp.settings import PREFIX, Settings
 
 VIEW = f"{PREFIX}/workspace"
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with serving(FakeHub()) as found:
-        yield found
-
-
-@pytest.fixture
-def settings(settings: Settings, hub: FakeHub) -> Settings:
-    hub.secret = settings.key("portal")
-    return dataclasses.replace(settings, port=int(hub.url.rpartition(":")[2]))
 
 
 def arrive(client: FlaskClient, hub: FakeHub, name: str, **headers: str) -> list[str]:
