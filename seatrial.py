@@ -15,6 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Sub-command -> where its click command lives, and what `seatrial --help` says of it without importing it.
 COMMANDS = {
+    "audit": ("webapp.platform.cli:audit", "The portal's record of who did what."),
     "cluster": ("clusters.cli:cluster", "Clusters of your own: make, stop, restore and remove them."),
     "down": ("webapp.platform.cli:down", "End the portal and everything that it started."),
     "demo": ("proving.cli:demo", "The main job from end to end, in a cluster that is gone afterwards."),

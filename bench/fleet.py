@@ -34,7 +34,7 @@ PLAIN_CONFIG = (
 WITH_METRICS = f", enable: [metrics-server], metricsServerManifests: [{MANIFESTS / 'metrics-server'}]"
 
 
-def until(what: str, holds: Callable[[], bool], *, limit: float = 60.0) -> None:
+def until(what: str, holds: Callable[[], object], *, limit: float = 60.0) -> None:
     """Ask every 20 ms until it holds. Raises TimeoutError after `limit` seconds."""
     end = time.monotonic() + limit
     while not holds():

@@ -2,8 +2,9 @@
 long each took to be back.
 
 What is counted: a *press* is one "submit" that the portal answered with its redirect. It is lost where no submission of
-that student was waiting between its being sent and its being answered, and a submission is doubled where it has more
-grades than one, or where there are more submissions than presses were sent.
+that student was waiting between its being sent and its being answered. A submission is doubled where it has more grades
+than one, or where it was taken while the one before it still waited for its grade. The lab is solved before anything is
+killed, so a grade without full marks is an outage taken for a student's fault.
 """
 
 from __future__ import annotations
@@ -15,20 +16,31 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
+from fleet import until
 from sqlalchemy import select
 
+from clusters import store
+from clusters.errors import ClusterError
+from clusters.kubectl import kubectl
+from grader import labfile
+from grader.collect import Access
+from grader.grading import grade
+from proving import work
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
 from webapp.database import Database
+from webapp.grading.marks import full
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.platform import remains
-from webapp.platform.operations import healthz
+from webapp.platform.standing import healthz
 from webapp.platform.supervision import Supervisor
+from webapp.sessions.access import stand
 from webapp.sessions.models import LabSession, Observed
 from webapp.settings import PREFIX, Settings
 
@@ -37,6 +49,7 @@ PASSWORD = "kills-at-random"  # noqa: S105 - of users who live for one measureme
 # Seconds: until everybody's lab runs, until one victim is back, until everything handed in has its grade.
 READY_WITHIN, BACK_WITHIN, GRADED_WITHIN = 600.0, 120.0, 600.0
 # A worker is gunicorn's child; a cluster's process any one of a running session's cluster.
+NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 VICTIMS = ("proxy", "hub", "portal", "worker", "reconciler", "relay", "cluster")
 
 
@@ -69,21 +82,12 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     ungraded: int = 0
-    scores: frozenset[float] = frozenset()
+    short: int = 0  # grades without full marks
 
     @property
     def taken(self) -> int:
         """How many presses the portal took."""
         return sum(press.taken for press in self.presses)
-
-
-def until(what: str, holds: Callable[[], object], within: float) -> None:
-    """Ask until it holds. Raises TimeoutError."""
-    end = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not so after {within:.0f} s")
-        time.sleep(0.02)
 
 
 class Student:
@@ -145,7 +149,8 @@ def run(settings: Settings, *, students: int, plan: Sequence[str], seed: int) ->
     for student in class_:
         student.sign_in()
         student.start()
-    until("every lab runs", lambda: _running(database, class_), READY_WITHIN)
+    until("every lab runs", lambda: _running(database, class_), limit=READY_WITHIN)
+    _solve(database)
     threads = [threading.Thread(target=student.work, args=(over,)) for student in class_]
     for thread in threads:
         thread.start()
@@ -158,7 +163,7 @@ def run(settings: Settings, *, students: int, plan: Sequence[str], seed: int) ->
         over.set()
         for thread in threads:
             thread.join()
-    until("everything handed in is graded", lambda: not _waiting(database), GRADED_WITHIN)
+    until("everything handed in is graded", lambda: not _waiting(database), limit=GRADED_WITHIN)
     outcome.pages = sum(student.pages for student in class_)
     _count(database, outcome)
     database.close()
@@ -173,7 +178,7 @@ def strike(settings: Settings, dice: random.Random, victim: str) -> Blow | None:
     program = _program(pid)
     begun = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    until(f"{victim} is back", lambda: _back(settings, victim, pid, program, begun), BACK_WITHIN)
+    until(f"{victim} is back", lambda: _back(settings, victim, pid, program, begun), limit=BACK_WITHIN)
     return Blow(victim, time.monotonic() - begun)
 
 
@@ -197,7 +202,7 @@ def _pids(settings: Settings) -> dict[str, int]:
 def _back(settings: Settings, victim: str, pid: int, program: str, begun: float) -> bool:
     if victim == "cluster":
         now = {_program(each.pid): each.pid for each in remains.find(settings.data).clusters}
-        return now.get(program, pid) != pid
+        return now.get(program, pid) != pid and _answers(Path(program))
     now_pid = _pids(settings).get("portal" if victim == "worker" else victim)
     if victim == "worker":
         if pid in _children(now_pid):
@@ -210,6 +215,16 @@ def _back(settings: Settings, victim: str, pid: int, program: str, begun: float)
     if victim == "reconciler":  # a pass that began after it was killed
         return health["reconciler"] is not None and health["reconciler"] < time.monotonic() - begun
     return victim != "hub" or _hub_answers(settings)
+
+
+def _answers(program: Path) -> bool:
+    """Whether the API server of the cluster that a program belongs to is ready."""
+    cluster = program.relative_to(store.folder("x").parent).parts[0]
+    try:
+        kubectl(store.kubeconfig_file(cluster, "admin"), "get", "--raw=/readyz")
+    except ClusterError:
+        return False
+    return True
 
 
 def _hub_answers(settings: Settings) -> bool:
@@ -235,6 +250,19 @@ def _enrol(database: Database, count: int) -> list[User]:
         return [accounts.add_user(db, f"sailor-{number}", PASSWORD) for number in range(1, count + 1)]
 
 
+def _solve(database: Database) -> None:
+    """Do the lab in every session, and wait until it is worth full marks."""
+    lab = labfile.read(labfile.find(LAB))
+    with database.reading() as db:
+        sessions = db.scalars(select(LabSession).where(LabSession.living == 1)).unique()
+        stands = [stand(db, session) for session in sessions]
+    for each in stands:
+        work.solve(labfile.solution(lab), each.student)
+        report = grade(lab, Access.from_kubeconfig(each.admin), wait=True)[1]
+        if not report.full_marks:
+            raise AssertionError(f"the solution of {LAB} is not worth full marks")
+
+
 def _running(database: Database, class_: list[Student]) -> bool:
     with database.reading() as db:
         asked = select(LabSession.user_id).where(LabSession.observed == Observed.RUNNING, LabSession.living == 1)
@@ -253,8 +281,10 @@ def _count(database: Database, outcome: Outcome) -> None:
     first = {grade.submission_id: grade.graded_at for grade in sorted(grades, key=lambda g: -g.id)}
     outcome.submissions = len(submissions)
     outcome.ungraded = sum(submission.id not in first for submission in submissions)
-    outcome.doubled = len(grades) - len(first) + max(0, len(submissions) - len(outcome.presses))
-    outcome.scores = frozenset(grade.score for grade in grades)
+    turns = sorted(submissions, key=lambda s: (s.user_id, s.submitted_at))
+    early = [b for a, b in pairwise(turns) if a.user_id == b.user_id and b.submitted_at < first.get(a.id, NEVER)]
+    outcome.doubled = len(grades) - len(first) + len(early)
+    outcome.short = sum(not full(g.score, g.points, g.report["skipped_points"]) for g in grades)
     outcome.lost = sum(
         not any(
             submission.user_id == press.user

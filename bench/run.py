@@ -24,8 +24,10 @@ import kind
 import portal
 import portal_live
 import portal_load
+import portal_start
 import probes
 import subjects
+import workspace
 from measure import Row, alternate, duration, seconds
 
 from clusters.exec import run
@@ -296,6 +298,9 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "kind": ("A cluster of containers", kind.kind),
     "probes": ("Probes of real Pods", probes.probes),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
+    "workspace": ("Memory of a workspace", workspace.workspace),
+    "start": ("From Start to a prompt", portal_start.start),
+    "burst": ("A class that starts at once", portal_start.burst),
     "live": ("From kubectl to a green task", portal_live.live),
     "load": ("A class that clicks", portal_load.load),
     "kills": ("Killed at random, under load", portal.kills),

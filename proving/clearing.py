@@ -20,6 +20,7 @@ from clusters.kubectl import kubectl
 from clusters.model import PLATFORM_NAMESPACE
 from grader import labfile
 from grader.labfile import LabFaults, LoadedLab
+from grader.lint.types import kubernetes
 
 # How long a namespace may take to go, in seconds. Kubernetes itself takes five and a little.
 PATIENCE = 60.0
@@ -58,6 +59,18 @@ def outside(lab: LoadedLab, served: Kinds) -> list[str]:
         elif kind in narrow and elsewhere:
             found[f"{metadata['namespace']} {narrow[kind]}/{metadata['name']}"] = None
     return list(found)
+
+
+def foreign(lab: LoadedLab, admin: Path) -> list[str]:
+    """What the lab's manifests have outside of its namespace and what is there before it begins."""
+    types, home = kubernetes(), lab.spec.namespace
+    inside = all(
+        types.kind(one["apiVersion"], one["kind"]) is not None
+        and types.namespaced(one["apiVersion"], one["kind"])
+        and one["metadata"].get("namespace", home) == home
+        for one in _manifests(lab)
+    )
+    return [] if inside else present(admin, outside(lab, kinds(admin)))
 
 
 def present(admin: Path, refs: Iterable[str]) -> list[str]:

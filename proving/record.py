@@ -18,6 +18,9 @@ from grader.labfile import LoadedLab
 
 # What marks the namespaces and records that belong to a lab.
 LAB_LABEL = "seatrial.dev/lab"
+# For objects whose shape is known to be right. To have it looked at, kubectl asks for the schemas of everything, which
+# an API server that has just been started takes seconds to put together.
+UNASKED = "--validate=ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,8 @@ def as_recorded(lab: LoadedLab, place: Place, student: str) -> bool:
     return {k: v for k, v in place.data.items() if k != "foreign"} == wanted
 
 
-def write(lab: LoadedLab, admin: Path, student: str, foreign: Sequence[str], place: Place) -> None:
-    """Write the record: the lab has begun. `place` is what stood there before; the namespace must be there by now."""
-    if place.namespace is not None:
-        uid = place.namespace["metadata"]["uid"]
-    else:
-        uid = kubectl(admin, "get", "namespace", lab.spec.namespace, "--output=jsonpath={.metadata.uid}").stdout
+def write(lab: LoadedLab, admin: Path, student: str, foreign: Sequence[str], uid: str) -> None:
+    """Write the record: the lab has begun. `uid` is of its namespace."""
     record = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -88,11 +87,15 @@ def remove(lab: LoadedLab, admin: Path) -> None:
     kubectl(admin, "--namespace", PLATFORM_NAMESPACE, "delete", "configmap", _name(lab), "--ignore-not-found")
 
 
-def apply_as_platform(admin: Path, objects: Sequence[Mapping[str, Any]]) -> None:
-    """Server-side apply of the platform's own objects."""
+def apply_as_platform(admin: Path, objects: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Server-side apply of the platform's own objects; the objects as they are then."""
+    if not objects:
+        return []
     sent = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    flags = ("--server-side", "--force-conflicts", "--field-manager=seatrial")
-    kubectl(admin, "apply", *flags, "--filename=-", stdin=sent)
+    flags = ("--server-side", "--force-conflicts", "--field-manager=seatrial", UNASKED, "--output=json")
+    answer = json.loads(kubectl(admin, "apply", *flags, "--filename=-", stdin=sent).stdout)
+    applied: Sequence[Mapping[str, Any]] = answer["items"] if answer["kind"] == "List" else [answer]
+    return applied
 
 
 def _name(lab: LoadedLab) -> str:

@@ -16,6 +16,8 @@ from clusters.kubectl import NoServer, kubectl
 from clusters.model import PLATFORM_NAMESPACE
 from grader import labfile
 from grader.labfile import LoadedLab, Manifest
+from grader.lint.structure import whole
+from grader.lint.types import kubernetes
 from grader.model import LabError
 from proving import clearing, record
 
@@ -102,23 +104,25 @@ def _take_away(lab: LoadedLab, admin: Path, place: record.Place) -> None:
 
 def _make(lab: LoadedLab, admin: Path, student: str, place: record.Place) -> None:
     objects = labfile.setup(lab)  # A fault in the lab's files is told before the cluster is touched.
-    foreign = place.foreign if place.record else clearing.present(admin, clearing.outside(lab, clearing.kinds(admin)))
-    _make_namespaces(lab, admin, place)
+    foreign = place.foreign if place.record else clearing.foreign(lab, admin)
+    uid = _make_namespaces(lab, admin, place)
     flags = ("--for=create", f"--timeout={PATIENCE:.0f}s")
     kubectl(admin, "--namespace", lab.spec.namespace, "wait", "serviceaccount/default", *flags, timeout=PATIENCE + 5)
     if objects:
         _apply_setup(lab, admin, objects)
-    record.write(lab, admin, student, foreign, place)
+    record.write(lab, admin, student, foreign, uid)
 
 
-def _make_namespaces(lab: LoadedLab, admin: Path, place: record.Place) -> None:
+def _make_namespaces(lab: LoadedLab, admin: Path, place: record.Place) -> str:
+    """Make the namespaces that are missing; the UID of the lab's own."""
     wanted: list[dict[str, Any]] = [] if place.platform else [{"name": PLATFORM_NAMESPACE}]
     labels = {record.LAB_LABEL: lab.slug}
     standing = (place.namespace or {}).get("metadata", {}).get("labels", {})
     if not labels.items() <= standing.items():
         wanted.append({"name": lab.spec.namespace, "labels": labels})
-    if wanted:
-        record.apply_as_platform(admin, [{"apiVersion": "v1", "kind": "Namespace", "metadata": m} for m in wanted])
+    made = record.apply_as_platform(admin, [{"apiVersion": "v1", "kind": "Namespace", "metadata": m} for m in wanted])
+    namespaces = [*made, *([place.namespace] if place.namespace else [])]
+    return next(str(n["metadata"]["uid"]) for n in namespaces if n["metadata"]["name"] == lab.spec.namespace)
 
 
 def _namespace_of(kubeconfig: Path) -> str | None:
@@ -131,14 +135,22 @@ def _namespace_of(kubeconfig: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def _well_formed(objects: Iterable[Manifest]) -> bool:
+    """Whether each has the shape of its kind in the pinned Kubernetes. What others lack the API server says best."""
+    types = kubernetes()
+    shapes = [(m.object, types.kind(m.object["apiVersion"], m.object["kind"])) for m in objects]
+    return all(of is not None and not any(whole(types, value, of)) for value, of in shapes)
+
+
 def _apply_setup(lab: LoadedLab, admin: Path, objects: Iterable[Manifest]) -> None:
     """Client-side apply, as a colleague of the student's would do it: `kubectl apply` can go on from there."""
     objects = list(objects)
     sent, defines = documents(objects), any(m.object.get("kind") == "CustomResourceDefinition" for m in objects)
+    validate = record.UNASKED if _well_formed(objects) else "--validate=strict"
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            kubectl(admin, "--namespace", lab.spec.namespace, "apply", "--filename=-", stdin=sent)
+            kubectl(admin, "--namespace", lab.spec.namespace, "apply", validate, "--filename=-", stdin=sent)
             return
         except NoServer:
             raise

@@ -13,10 +13,11 @@ import platformdirs
 
 from webapp.errors import PortalError
 
-# What is left to the machine and the platform's own processes before clusters are counted, and what one cluster takes
-# with a lab in it, both in bytes.
+# What is left to the machine and the platform's own processes before clusters are counted, what one cluster takes with
+# a lab in it, and what the workspace of its student does, in bytes.
 RESERVE = 2 * 1024**3
-CLUSTER = 512 * 1024**2
+CLUSTER = 300 * 1024**2
+WORKSPACE = 220 * 1024**2
 
 # Where the portal's pages begin, and where the public port leads who comes in.
 PREFIX = "/services/portal"
@@ -43,7 +44,9 @@ class Settings:
     clusters: int
     """How many clusters there may be at once."""
     idle_minutes: int
-    """After how many minutes without activity a session is put to sleep."""
+    """After how many minutes without activity a session is put to sleep, and a workspace that no session needs ends."""
+    keep_days: int = 30
+    """After how many days a session that sleeps is removed, with its cluster."""
     authenticator: str = AUTHENTICATOR
     """The Hub's Authenticator: an import path, or a name such as "github". With another than ours, users come to be at
     their first sign-in."""
@@ -78,8 +81,8 @@ class Settings:
         """A secret of the platform, 64 hexadecimal digits in the file `secrets`/NAME; drawn when it is first asked for.
 
         `proxy` is the proxy's token, `portal` the portal's API token at the Hub (and its OAuth secret, as client
-        "service-portal"), `reconciler` the reconciler's API token, `flask` signs the portal's cookies, `labs` is behind
-        `secret`. Raises PortalError where it can neither be read nor made.
+        "service-portal"), `reconciler` the reconciler's API token, `workspaces` is behind the tickets of browsers that
+        workspaces are opened to, `labs` behind `secret`. Raises PortalError where it can neither be read nor made.
         """
         file = self.secrets / name
         try:
@@ -121,14 +124,15 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         pool=_whole(env, "SEATRIAL_POOL", 2, least=0),
         clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters()),
         idle_minutes=_whole(env, "SEATRIAL_IDLE_MINUTES", 30),
+        keep_days=_whole(env, "SEATRIAL_KEEP_DAYS", 30),
         authenticator=env.get("SEATRIAL_AUTHENTICATOR") or AUTHENTICATOR,
     )
 
 
 def room_for_clusters() -> int:
-    """How many clusters this machine's memory holds, at least one."""
+    """How many clusters this machine's memory holds, each with a workspace before it, at least one."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, (memory - RESERVE) // CLUSTER)
+    return max(1, (memory - RESERVE) // (CLUSTER + WORKSPACE))
 
 
 def _draw(file: Path) -> None:

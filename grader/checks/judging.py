@@ -19,7 +19,7 @@ from grader.model import CheckResult, Evidence, Outcome, Snapshot
 
 # What a kind of check cannot do without, beside what the check itself says that it needs.
 _IMPLIED = {Probe: "pods", Audit: "audit"}
-_CAPABILITY = {
+CAPABILITIES = {
     "pods": "Pods whose containers really run",
     "metrics": "metrics of Pods and nodes",
     "network-policy": "NetworkPolicies that are enforced",
@@ -63,7 +63,7 @@ class _Judge:
         missing = [n for n in needs if n not in self.evidence.capabilities]
         if not missing:
             return None
-        words = " and ".join(_CAPABILITY.get(n, n) for n in missing)
+        words = " and ".join(CAPABILITIES.get(n, n) for n in missing)
         return Finding(
             Outcome.SKIPPED, f"Skipped: this needs {words} (capability {', '.join(missing)}), and this cluster has none"
         )

@@ -17,6 +17,7 @@ for each in "$@"; do
     previous=$each; package=$each
 done
 echo "$package $CGO_ENABLED $GOTOOLCHAIN $GOFLAGS" >> "{log}/builds"
+grep '^module ' go.mod >> "{log}/modules"
 echo "go: downloading something v1.0.0" >&2
 echo "changed by go" >> go.sum
 case "$package" in {fails}) echo "$package: no such host" >&2; exit 1;; esac
@@ -70,3 +71,7 @@ class FakeGo:
         """A line for each build: package, CGO_ENABLED, GOTOOLCHAIN, GOFLAGS."""
         log = self.folder / "builds"
         return log.read_text().splitlines() if log.exists() else []
+
+    def modules(self) -> list[str]:
+        """For each build the first line of the go.mod that it was made from."""
+        return (self.folder / "modules").read_text().splitlines()

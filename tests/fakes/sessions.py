@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import random
 from collections import deque
@@ -127,6 +128,8 @@ class FakeWorkspaces:
         self.fault: Exception | None = None
         self.opened: set[str] = set()
         self.delivered: dict[tuple[str, str], str] = {}
+        self.active: dict[str, datetime.datetime] = {}
+        self.told: list[str] = []
 
     def ensure(self, user: str) -> None:
         self.fuse("ensure")
@@ -141,6 +144,18 @@ class FakeWorkspaces:
     def withdraw(self, user: User, slug: str) -> None:
         self.fuse("withdraw")
         self.delivered.pop((user.name, slug), None)
+
+    def tell(self, user: User) -> None:
+        self.fuse("tell")
+        self.told.append(user.name)
+
+    def running(self) -> dict[str, datetime.datetime | None]:
+        self.fuse("running")
+        return {user: self.active.get(user) for user in self.opened}
+
+    def stop(self, user: str) -> None:
+        self.fuse("stop workspace")
+        self.opened.discard(user)
 
 
 class HandCrew(Crew):

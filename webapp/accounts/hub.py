@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from flask import Flask, Response, current_app, redirect
+from flask import Flask, Response, current_app, g, redirect
 from jupyterhub.services.auth import HubOAuth
 from tornado.web import HTTPError
 
-from webapp.accounts import services, signin
+from webapp.accounts import entering, services, signin
 from webapp.accounts.models import User
 from webapp.errors import PortalError, Refused
 from webapp.settings import PREFIX
@@ -92,6 +92,9 @@ def arrive(arguments: Any, cookies: Any) -> Response:
     response = _as_response(redirect(going.next_page))
     response.delete_cookie(going.cookie, path=CALLBACK)
     signin.set_cookie(response, token)
+    if g.user is not None and g.user.id != user.id:
+        entering.forget(response, g.user)
+    entering.let_in(response, user)
     return response
 
 

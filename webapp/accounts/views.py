@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, g, redirect, request
 
-from webapp.accounts import hub, services, signin
+from webapp.accounts import entering, hub, services, signin
 from webapp.web.context import transaction
 
 blueprint = Blueprint("accounts", __name__)
@@ -25,6 +25,13 @@ def oauth_callback() -> Response:
     return hub.arrive(request.args, request.cookies)
 
 
+@blueprint.get("/workspace")
+@signin.signed_in
+def workspace() -> Response:
+    """Come from the door of a workspace, and go back there with a ticket, where it is one's own."""
+    return entering.enter(signin.current_user(), request.args.get("next", ""))
+
+
 @blueprint.post("/logout")
 def logout() -> Response:
     """Sign this browser out here and at the Hub."""
@@ -34,4 +41,5 @@ def logout() -> Response:
         services.audit(db, user, "signed out", user.name)
     response = current_app.make_response(redirect("/hub/logout"))
     signin.forget_cookie(response)
+    entering.forget(response, user)
     return response

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from webapp.accounts.models import User
 from webapp.catalog.services import Progress, Standing
+from webapp.grading import marks
 from webapp.grading.models import Grade, Submission
 from webapp.sessions.models import LabSession
 from webapp.sessions.states import describe
@@ -27,9 +28,7 @@ def of(db: Session, user: User) -> dict[str, Progress]:
 def _handed_in(score: float | None, points: float | None) -> Progress:
     if score is None or points is None:
         return Progress(Standing.HANDED_IN)
-    # Points are rounded to two decimals, so full marks may be a hair below their sum.
-    full = points > 0 and score >= points - 0.005
-    return Progress(Standing.COMPLETE if full else Standing.HANDED_IN, score, points)
+    return Progress(Standing.COMPLETE if marks.full(score, points) else Standing.HANDED_IN, score, points)
 
 
 def _best(db: Session, user: User) -> dict[str, tuple[float | None, float | None]]:

@@ -7,19 +7,18 @@ from urllib.parse import quote
 
 from flask import Blueprint, current_app, render_template
 from markupsafe import Markup
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from grader.reports.shown import plain
-from webapp.accounts.models import AuditEntry, Role
+from webapp.accounts.models import Role
 from webapp.accounts.signin import current_user, signed_in
-from webapp.catalog import progress, services
+from webapp.catalog import needs, progress, services
 from webapp.catalog.markdown import inline
 from webapp.catalog.services import LabPage
 from webapp.errors import Refused
 from webapp.grading import services as grading
 from webapp.sessions import services as sessions
-from webapp.sessions.models import Desired, LabSession
+from webapp.sessions.models import LabSession
 from webapp.sessions.states import describe
 from webapp.web import headers
 from webapp.web.context import reading, settings
@@ -63,6 +62,7 @@ def lab(slug: str) -> str:
     with reading() as db:
         session = sessions.current(db, user, slug)
         page = _page(slug, session, user.name)
+        seen = session or sessions.removed(db, user, slug)
         place = sessions.place_in_queue(db, session) if session else 0
         tasks = _tasks(db, page, session)
         handed_in = next(iter(grading.history(db, user, slug)), None)
@@ -71,23 +71,12 @@ def lab(slug: str) -> str:
             "lab.html",
             lab=page,
             session=session,
-            state=describe(session, place=place, idle=_put_to_sleep(db, session)),
+            state=describe(seen, place=place, keep_days=settings().keep_days),
+            lacking=needs.lacking(page, settings().provider),
             tasks=tasks,
             handed_in=handed_in,
             server=f"/user/{quote(user.name, safe='')}/",
         )
-
-
-def _put_to_sleep(db: Session, session: LabSession | None) -> bool:
-    """Whether the platform stopped the session: nobody's pressing Stop was the last that was asked of it."""
-    if session is None or session.desired is not Desired.STOPPED:
-        return False
-    asked = select(AuditEntry.action).where(
-        AuditEntry.actor_id == session.user_id,
-        AuditEntry.subject == session.lab,
-        AuditEntry.action.in_(("start", "stop", "reset")),
-    )
-    return db.scalar(asked.order_by(AuditEntry.id.desc()).limit(1)) != "stop"
 
 
 def _page(slug: str, session: LabSession | None, student: str) -> LabPage:

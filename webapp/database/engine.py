@@ -50,7 +50,8 @@ class Database:
             yield db
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. One that a thread still works with is closed once it is given back."""
+        event.listen(self.engine.pool, "checkin", _shut)
         self.engine.dispose()
 
     @contextlib.contextmanager
@@ -138,3 +139,8 @@ def _set_up(connection: Any, _: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("seatrial_begin", "BEGIN"))
+
+
+def _shut(connection: Any, record: object) -> None:
+    if connection is not None:
+        connection.close()

@@ -6,7 +6,8 @@ import datetime
 import enum
 from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import ColumnElement, Enum, ForeignKey, LargeBinary, String, Text, and_, not_
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.accounts.models import User
@@ -15,7 +16,7 @@ from webapp.sessions.models import new_id
 
 
 class SubmissionState(enum.StrEnum):
-    """How far a submission is. A failed one was not the student's fault and is tried again."""
+    """How far a submission is. A failed one was not the student's fault and is tried again, unless it is `given_up`."""
 
     WAITING = "waiting"
     GRADED = "graded"
@@ -31,6 +32,7 @@ class Submission(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     session_id: Mapped[str | None] = mapped_column(ForeignKey("lab_sessions.id", ondelete="SET NULL"), index=True)
     lab: Mapped[str] = mapped_column(String(80), index=True)
+    cluster: Mapped[str | None] = mapped_column(String(80))  # the one it was handed in from; a reset brings another
     state: Mapped[SubmissionState] = mapped_column(
         Enum(SubmissionState, native_enum=False, length=16), default=SubmissionState.WAITING, index=True
     )
@@ -43,6 +45,29 @@ class Submission(Base):
     retry_at: Mapped[datetime.datetime | None]
     user: Mapped[User] = relationship(lazy="joined")
     grades: Mapped[list[Grade]] = relationship(back_populates="submission", order_by="Grade.id")
+
+    @hybrid_property
+    def given_up(self) -> bool:
+        """Whether it will never be graded, as its cluster is gone: `fault` says why, and the student hands in again.
+
+        Also in queries: `Submission.given_up`.
+        """
+        return self.state is SubmissionState.FAILED and self.retry_at is None
+
+    @given_up.inplace.expression
+    @classmethod
+    def _given_up(cls) -> ColumnElement[bool]:
+        return and_(cls.state == SubmissionState.FAILED, cls.retry_at.is_(None))
+
+    @hybrid_property
+    def open(self) -> bool:
+        """Whether it is still to be graded. Also in queries: `Submission.open`."""
+        return self.state is not SubmissionState.GRADED and not self.given_up
+
+    @open.inplace.expression
+    @classmethod
+    def _open(cls) -> ColumnElement[bool]:
+        return and_(cls.state != SubmissionState.GRADED, not_(cls.given_up))
 
     @property
     def grade(self) -> Grade | None:

@@ -23,6 +23,7 @@ from grader.model import GraderError, Snapshot
 from webapp.accounts.models import Role, User
 from webapp.accounts.services import audit
 from webapp.accounts.signin import require
+from webapp.database.base import now
 from webapp.errors import Refused
 from webapp.grading import documents
 from webapp.grading.models import Grade, Submission, SubmissionState
@@ -32,8 +33,9 @@ from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
 # So many submissions are in memory at once while a class is graded again.
 BATCH = 20
 Found = TypeVar("Found")
-# What a spreadsheet takes for a formula where a cell begins with it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for a formula where a cell begins with it, also after white space, and in full width.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_CONTROL = ("\t", "\r", "\n", "\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ class Change:
     digest: str = ""
 
 
+_GRADES = selectinload(Submission.grades).defer(Grade.report)
+
+
 def submit(db: Session, session: LabSession) -> Submission:
-    """Hand in what stands in the session's cluster now. A second press before it is collected gives the same one.
+    """Hand in what stands in the session's cluster now. A second press before it is collected gives the same one, and
+    where that had failed, it is tried at once.
 
     Raises Refused 409 where the session does not run.
     """
@@ -63,13 +69,21 @@ def submit(db: Session, session: LabSession) -> Submission:
         raise Refused("Your cluster does not run at the moment; start the lab, then submit.", 409)
     if session.generation != session.observed_generation:
         raise Refused("The lab is being reset; there is nothing to submit yet.", 409)
-    asked = select(Submission).where(Submission.session_id == session.id, Submission.state == SubmissionState.WAITING)
+    asked = select(Submission).where(Submission.session_id == session.id, Submission.open)
     waiting = db.scalars(asked.order_by(Submission.submitted_at)).unique().first()
     if waiting is not None:
+        if waiting.state is SubmissionState.FAILED:
+            waiting.retry_at = now()
+            wake.after_commit(db)
         return waiting
     hints = db.scalar(select(func.count()).select_from(HintTaken).where(HintTaken.session_id == session.id)) or 0
     made = Submission(
-        user_id=session.user_id, session_id=session.id, lab=session.lab, params=session.params, hints=hints
+        user_id=session.user_id,
+        session_id=session.id,
+        lab=session.lab,
+        cluster=session.cluster.name if session.cluster else None,
+        params=session.params,
+        hints=hints,
     )
     db.add(made)
     db.flush()
@@ -89,8 +103,8 @@ def owned(db: Session, viewer: User, submission_id: str) -> Submission:
 
 
 def history(db: Session, user: User, slug: str | None = None) -> list[Submission]:
-    """A user's submissions, in one lab or in all, newest first."""
-    asked = select(Submission).where(Submission.user_id == user.id).options(selectinload(Submission.grades))
+    """A user's submissions, in one lab or in all, newest first. Their grades come without reports, which are large."""
+    asked = select(Submission).where(Submission.user_id == user.id).options(_GRADES)
     if slug is not None:
         asked = asked.where(Submission.lab == slug)
     return list(db.scalars(asked.order_by(Submission.submitted_at.desc(), Submission.id)).unique())
@@ -240,7 +254,8 @@ def _written(db: Session, change: Change, actor: User) -> bool:
 
 
 def scores_csv(db: Session) -> str:
-    """Every student's best grade in every lab that was submitted, as CSV (RFC 4180) with a header.
+    """Every active student's best grade in every lab, as CSV (RFC 4180) with a header; a row without a score where
+    nothing was handed in. Who is no student, or no longer active, and labs that are gone: where something was.
 
     What a spreadsheet would take for a formula is quoted with an apostrophe, since students choose their names.
     """
@@ -249,21 +264,29 @@ def scores_csv(db: Session) -> str:
     table.writerow(
         ["user", "name", "lab", "score", "points", "skipped_points", "submissions", "hints", "submitted_at", "regraded"]
     )
-    asked = select(Submission).options(selectinload(Submission.grades)).order_by(Submission.submitted_at)
-    kept: dict[tuple[str, str], list[Submission]] = {}
+    asked = select(Submission).options(_GRADES).order_by(Submission.submitted_at)
+    students = db.scalars(select(User).where(User.role == Role.STUDENT, User.active)).all()
+    slugs = labs.slugs()
+    shown = {user.name: user.display_name for user in students}
+    kept: dict[tuple[str, str], list[Submission]] = {(user.name, lab): [] for user in students for lab in slugs}
     for submission in db.scalars(asked).unique():
+        shown[submission.user.name] = submission.user.display_name
         kept.setdefault((submission.user.name, submission.lab), []).append(submission)
     for (name, lab), submissions in sorted(kept.items()):
-        graded = [(g, s) for s in submissions if (g := s.grade) is not None]
-        cells: list[object] = ["", "", "", len(submissions), submissions[-1].hints, "", ""]
-        if graded:
-            grade, of = max(graded, key=lambda pair: pair[0].score)
-            regraded = "yes" if len(of.grades) > 1 else ""
-            when = of.submitted_at.isoformat(timespec="seconds")
-            cells = [grade.score, grade.points, grade.skipped_points, len(submissions), of.hints, when, regraded]
-        table.writerow([_cell(name), _cell(submissions[-1].user.display_name), _cell(lab), *cells])
+        table.writerow([_cell(name), _cell(shown[name]), _cell(lab), *_best_cells(submissions)])
     return out.getvalue()
 
 
+def _best_cells(submissions: list[Submission]) -> list[object]:
+    """The columns from "score" on, of one student's submissions in one lab, oldest first."""
+    graded = [(g, s) for s in submissions if (g := s.grade) is not None]
+    if not graded:
+        return ["", "", "", len(submissions), submissions[-1].hints if submissions else "", "", ""]
+    grade, of = max(graded, key=lambda pair: pair[0].score)
+    regraded = "yes" if len(of.grades) > 1 else ""
+    when = of.submitted_at.isoformat(timespec="seconds")
+    return [grade.score, grade.points, grade.skipped_points, len(submissions), of.hints, when, regraded]
+
+
 def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_CONTROL) or text.lstrip().startswith(_FORMULA) else text

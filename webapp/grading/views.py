@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp.accounts.models import Role, User
 from webapp.accounts.signin import current_user, signed_in
 from webapp.errors import Refused
-from webapp.grading import services
+from webapp.grading import marks, services
 from webapp.grading.models import Grade
 from webapp.sessions import labs, wake
 from webapp.sessions import services as sessions
@@ -71,6 +71,7 @@ def result(submission_id: str) -> str:
             lab_title=labs.title(submission.lab),
             owner=None if submission.user_id == current_user().id else _called(submission.user),
             grade=newest,
+            full=newest is not None and marks.full(newest.score, newest.points, newest.skipped_points),
             report=_report(newest) if newest else None,
             by=_by(newest) if newest else "",
             earlier=[{"grade": g, "report": _report(g), "by": _by(g)} for g in grades[1:]],

@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from clusters.tools import program
@@ -24,7 +24,7 @@ from grader.model import ClusterUnreachable, Evidence, GraderError, LabError, Re
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import Refused
-from webapp.grading import documents
+from webapp.grading import documents, marks
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions import labs
 from webapp.sessions.access import Stand, stand_of
@@ -36,12 +36,6 @@ LOG = logging.getLogger(__name__)
 # For so many failures in a row a cluster is kept for its submission; then it may be put away.
 HELD = 3
 Collect = Callable[[LoadedLab, Stand], tuple[Evidence, Report]]
-
-# Neither graded nor given up. A failed one without a time to try again never will be.
-_OPEN = or_(
-    Submission.state == SubmissionState.WAITING,
-    (Submission.state == SubmissionState.FAILED) & Submission.retry_at.is_not(None),
-)
 
 
 def collect(lab: LoadedLab, stand: Stand) -> tuple[Evidence, Report]:
@@ -66,7 +60,7 @@ class Grader:
             select(Submission.id, Submission.retry_at, PoolCluster.name)
             .join(LabSession, LabSession.id == Submission.session_id)
             .join(PoolCluster, PoolCluster.session_id == LabSession.id)
-            .where(_OPEN, LabSession.observed == Observed.RUNNING, PoolCluster.state == PoolState.CLAIMED)
+            .where(Submission.open, LabSession.observed == Observed.RUNNING, PoolCluster.state == PoolState.CLAIMED)
             .order_by(Submission.submitted_at, Submission.id)
         )
         rows = [(name, cluster) for name, retry_at, cluster in db.execute(asked) if due(retry_at, moment)]
@@ -74,22 +68,28 @@ class Grader:
 
     def holds(self, db: Session, session_id: str) -> bool:
         """Whether one of a session's submissions is still to be collected."""
-        asked = select(Submission.id).where(Submission.session_id == session_id, _OPEN, Submission.failures < HELD)
-        return db.execute(asked.limit(1)).first() is not None
+        held = (Submission.session_id == session_id, Submission.open, Submission.failures < HELD)
+        return db.execute(select(Submission.id).where(*held).limit(1)).first() is not None
 
     def abandon(self, db: Session, session_id: str, why: str) -> None:
         """Give up what was not collected, and say why."""
         given_up = {"state": SubmissionState.FAILED, "retry_at": None, "fault": why}
-        asked = update(Submission).where(Submission.session_id == session_id, _OPEN)
+        asked = update(Submission).where(Submission.session_id == session_id, Submission.open)
         db.execute(asked.values(given_up).execution_options(synchronize_session=False))
 
-    def finished(self, db: Session, session_id: str) -> bool:
-        """Whether a submission of this session earned all that can be earned."""
-        asked = select(Submission).where(
-            Submission.session_id == session_id, Submission.state == SubmissionState.GRADED
+    def finished(self, db: Session, session_ids: Collection[str]) -> set[str]:
+        """Those of the sessions whose cluster, as it is now, was handed in and earned all that can be earned.
+
+        What was handed in before a reset says nothing of the cluster that came after it.
+        """
+        newest = select(func.max(Grade.id)).group_by(Grade.submission_id)
+        asked = (
+            select(Submission.session_id, Grade.score, Grade.points, Grade.skipped_points)
+            .join(Grade, (Grade.submission_id == Submission.id) & Grade.id.in_(newest))
+            .join(PoolCluster, PoolCluster.session_id == Submission.session_id)
+            .where(Submission.session_id.in_(session_ids), Submission.cluster == PoolCluster.name)
         )
-        grades = [g for s in db.scalars(asked).unique() if (g := s.grade) is not None]
-        return any(g.score + g.skipped_points >= g.points - 0.005 for g in grades)
+        return {name for name, *marked in db.execute(asked) if name is not None and marks.full(*marked)}
 
     def _grade(self, submission_id: str, cluster: str) -> None:
         with self._database.reading() as db:
@@ -143,8 +143,7 @@ class Grader:
     def _fail(self, submission_id: str, why: str) -> None:
         with self._database.transaction() as db:
             row = db.get(Submission, submission_id, with_for_update={"of": Submission})
-            given_up = row is not None and row.state is SubmissionState.FAILED and row.retry_at is None
-            if row is None or row.state is SubmissionState.GRADED or given_up:
+            if row is None or not row.open:
                 return
             row.state, row.fault = SubmissionState.FAILED, why
             row.failures += 1

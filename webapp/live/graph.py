@@ -54,7 +54,7 @@ def wants(namespace: str) -> frozenset[Want]:
 def draw(lists: Sequence[ObjectList], namespace: str) -> dict[str, Any]:
     """The picture. `namespace` is the lab's: what lies elsewhere says where."""
     scene = _Scene(lists)
-    nodes = [_node(one, namespace) for one in scene.objects]
+    nodes = [_node(one, scene, namespace) for one in scene.objects]
     edges = [edge for one in scene.objects for edge in _edges(one, scene)]
     edges = [edge for edge in edges if edge[0] in scene.ids and edge[1] in scene.ids]
     nodes, edges = _grouped(nodes, edges)
@@ -103,6 +103,11 @@ class _Scene:
         self.pods: dict[str, list[Object]] = defaultdict(list)
         for pod in self.by_kind["Pod"]:
             self.pods[str(_about(pod).get("namespace"))].append(pod)
+        self.slices: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for piece in self.by_kind["EndpointSlice"]:
+            about = _about(piece)
+            service = states.mapping(about.get("labels")).get("kubernetes.io/service-name")
+            self.slices[str(about.get("namespace")), str(service)].append(piece)
 
     def find(self, kind: str, namespace: str, name: object) -> str:
         """The id of an object by its name; "" where there is none."""
@@ -132,9 +137,11 @@ def _spent(item: Object) -> bool:
     return wanted == 0 and not states.mapping(item.get("status")).get("replicas")
 
 
-def _node(item: Object, home: str) -> Node:
+def _node(item: Object, scene: _Scene, home: str) -> Node:
     about = _about(item)
     state, detail = states.of(item)
+    if item.get("kind") == "Service" and _reaches_nobody(item, scene):
+        state, detail = "bad", f"{detail}: selects no Pod"
     space = str(about.get("namespace") or "")
     return {
         "id": _id(item),
@@ -194,16 +201,22 @@ def _routed(item: Object, scene: _Scene, me: str, space: str) -> Iterable[Edge]:
 
 def _selected(item: Object, scene: _Scene, me: str, space: str) -> Iterable[Edge]:
     """A Service's Pods, as its EndpointSlices have them."""
-    name = _about(item).get("name")
-    for piece in scene.by_kind["EndpointSlice"]:
-        about = _about(piece)
-        labels = states.mapping(about.get("labels"))
-        if about.get("namespace") != space or labels.get("kubernetes.io/service-name") != name:
-            continue
+    for piece in _slices(item, scene):
         for endpoint in states.maps(piece.get("endpoints")):
             target = states.mapping(endpoint.get("targetRef"))
             if target.get("kind") == "Pod":
                 yield me, str(target.get("uid") or scene.find("Pod", space, target.get("name"))), "selects"
+
+
+def _slices(service: Object, scene: _Scene) -> list[Object]:
+    about = _about(service)
+    return scene.slices[str(about.get("namespace")), str(about.get("name"))]
+
+
+def _reaches_nobody(service: Object, scene: _Scene) -> bool:
+    """Whether its selector fits no Pod. Its controller says so with an EndpointSlice without endpoints."""
+    slices = _slices(service, scene) if states.mapping(service.get("spec")).get("selector") else []
+    return bool(slices) and not any(True for piece in slices for _ in states.maps(piece.get("endpoints")))
 
 
 def _allowed(item: Object, scene: _Scene, me: str, space: str) -> Iterable[Edge]:

@@ -6,6 +6,7 @@ import resource
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -36,15 +37,17 @@ def look(row: Row) -> Sight:
 class Feeds:
     """One in the portal's process. Threads begin with the first viewer, so it may be made before a fork."""
 
-    def __init__(self, database: Database, *, opener: Opener = look, linger: float = LINGER) -> None:
-        """Nothing is looked at yet."""
+    def __init__(
+        self, database: Database, *, opener: Opener = look, linger: float = LINGER, workspaces: Path | None = None
+    ) -> None:
+        """Nothing is looked at yet. `workspaces` is Settings.workspaces."""
         self._opener, self._linger = opener, linger
         self._lock = threading.Lock()
         self._feeds: dict[str, Feed] = {}
         self._viewers: Counter[int] = Counter()
         self._told: dict[str, tuple[int, bytes]] = {}
         self._closed = False
-        self._rows = Rows(database, self._watched)
+        self._rows = Rows(database, self._watched, workspaces)
 
     def subscribe(self, session_id: str, viewer: int, *, owner: bool, after: str = "") -> Viewer:
         """Look at a session. `viewer` is the id of the user who does; that he may is for the caller to know.

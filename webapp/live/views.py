@@ -31,7 +31,9 @@ RETRY = 2000
 @blueprint.record_once
 def _install(state: BlueprintSetupState) -> None:
     raise_limit()
-    state.app.extensions["seatrial.live"] = Feeds(state.app.extensions["seatrial.database"])
+    state.app.extensions["seatrial.live"] = Feeds(
+        state.app.extensions["seatrial.database"], workspaces=state.app.extensions["seatrial.settings"].workspaces
+    )
 
 
 def feeds() -> Feeds:

@@ -1,4 +1,4 @@
-"""`seatrial up`, `seatrial down`, `seatrial status`."""
+"""`seatrial up`, `seatrial down`, `seatrial status`, `seatrial audit`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from clusters.errors import ClusterError
 from clusters.progress import interruptible
 from clusters.tools.watch import watching
+from grader.reports.shown import plain
 from webapp.errors import PortalError
-from webapp.platform.operations import Ended, SignIn, Status
+from webapp.platform.operations import Ended, SignIn
+from webapp.platform.standing import Status
 from webapp.settings import from_environment
 
 OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -104,10 +107,10 @@ def status(output: str) -> None:
 
     Exit code 0: everything runs. 1: something does not, or nothing runs.
     """
-    from webapp.platform import needs, operations
+    from webapp.platform import needs, standing
 
     with _told():
-        found = operations.status(from_environment())
+        found = standing.status(from_environment())
         lacking = [row for row in needs.examine() if row.outcome != "ok"]
     if output == "json":
         rows = [{"need": row.need, "outcome": row.outcome, "found": row.found, "mend": row.mend} for row in lacking]
@@ -148,8 +151,49 @@ def _print(found: Status) -> None:
     for each in found.processes:
         if each.fault:
             click.echo(f"! {each.fault}")
-    if found.fault and not any(each.fault for each in found.processes):
+    if found.clusters:
+        click.echo(_clusters(found))
+    if found.fault and not found.faults and not any(each.fault for each in found.processes):
         click.echo(f"! {found.fault}")
+    for fault in found.faults:
+        click.echo(f"! {fault}")
+
+
+def _clusters(found: Status) -> str:
+    health = found.clusters
+    assert health is not None  # noqa: S101 - asked before
+    parts = [f"Clusters: {health.used} of {health.places} in use", f"{health.ready} ready"]
+    parts.append(f"{health.asleep} asleep")
+    if health.waiting:
+        parts.append(f"{health.waiting} waited for")
+    return f"{', '.join(parts)}; {found.disk / 2**20:.0f} MiB on the disk."
+
+
+@click.command()
+@click.option("-n", "number", type=click.IntRange(1), default=50, show_default=True, help="How many, the newest first.")
+@click.option("--user", "name", help="Only what this user did, or what was done to them.")
+@OUTPUT
+def audit(number: int, name: str | None, output: str) -> None:
+    """Tell who did what: sign-ins, labs, grades, users, and what the platform did by itself."""
+    from webapp.accounts import record
+    from webapp.database import Database
+
+    with _told():
+        database = Database(from_environment().database_url)
+        try:
+            with database.reading() as db:
+                found = record.newest(db, number, name)
+        finally:
+            database.close()
+    if output == "json":
+        click.echo(json.dumps([line.document() for line in found], indent=2))
+        return
+    table = Table("WHEN", "WHO", "WHAT", "OF", "", box=None, pad_edge=False)
+    for line in found:
+        more = " ".join(f"{key}={value}" for key, value in line.detail.items())
+        cells = (f"{line.at:%Y-%m-%d %H:%M:%S}Z", line.actor, line.action, line.subject, more)
+        table.add_row(*(escape(plain(cell)) for cell in cells))
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
 def _since(seconds: int) -> str:

@@ -17,8 +17,9 @@ OWN = "jupyterhub_config.py"
 PORTAL = f"{PREFIX}/"
 # The schema that holds the Hub's tables where the database is PostgreSQL: both have a table `users`.
 SCHEMA = "seatrial_hub"
-# What the portal may do at the Hub: start and stop workspaces, make short-lived tokens for their owners, reach them.
-PORTAL_SCOPES = ["admin:servers", "tokens", "read:users", "read:hub", "access:servers"]
+# What the portal may do at the Hub: start and stop workspaces, see which run, make short-lived tokens for their owners,
+# reach them.
+PORTAL_SCOPES = ["admin:servers", "tokens", "list:users", "read:users", "read:hub", "access:servers"]
 # What a user may do: what concerns themselves, and enter the portal.
 USER_SCOPES = ["self", "access:services!service=portal"]
 HEADERS = {

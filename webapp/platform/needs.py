@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import ipaddress
-import os
 import shutil
 from pathlib import Path
 
-from clusters import exec as processes
-from clusters.errors import ClusterError
 from clusters.tools import cache, node
 from clusters.tools.doctor import Finding, package
 from webapp.errors import PortalError
 from webapp.settings import CLUSTER, Settings
+from webapp.workspaces import bare, programs
 
-FEATURE = "the portal"
+FEATURE, WORKSPACES = "the portal", "workspaces"
 # What the platform's own processes and one workspace take, in bytes.
 PLATFORM_MEMORY = 600 * 1024**2
-PROBE_TIMEOUT = 20.0
+# What students find in their terminals where the machine has it, and the packages that bring it.
+INSIDE = {"jq": "jq", "vim": "vim", "nano": "nano", "git": "git", "curl": "curl"}
+COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 
 def examine() -> list[Finding]:
     """Every need of the portal's own. Nothing outside this machine is asked."""
-    return [_node(), _sandbox(), _memory()]
+    return [_node(), _sandbox(), _memory(), _inside()]
 
 
 def _node() -> Finding:
@@ -43,6 +41,19 @@ def _sandbox() -> Finding:
     return Finding("a sandbox (bubblewrap)", "workspaces of strangers", "ok", str(program), mend)
 
 
+def _inside() -> Finding:
+    lacking = [name for name in INSIDE if shutil.which(name) is None]
+    packages = [INSIDE[name] for name in lacking]
+    if not COMPLETION.is_file():
+        lacking.append("bash-completion")
+        packages.append("bash-completion")
+    need, feature = "what students use in a terminal", WORKSPACES
+    mend = package(" ".join(packages or [*INSIDE.values(), "bash-completion"]))
+    if lacking:
+        return Finding(need, feature, "optional", f"not here: {', '.join(lacking)}", mend)
+    return Finding(need, feature, "ok", ", ".join([*INSIDE, "bash-completion"]), mend)
+
+
 def _memory() -> Finding:
     lines = Path("/proc/meminfo").read_text().splitlines()
     line = next(line for line in lines if line.startswith("MemAvailable:"))
@@ -52,37 +63,17 @@ def _memory() -> Finding:
     return Finding("memory", FEATURE, "ok" if fine else "missing", f"{free / 1e9:.1f} GB available", mend)
 
 
-@functools.cache
 def sandbox_fault() -> str | None:
     """Why no sandbox can be made here, in a few words, or None."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return "bubblewrap is not on PATH"
-    argv = [program, "--unshare-all", *([] if os.geteuid() == 0 else ["--unshare-user"]), "--ro-bind", "/", "/"]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "true"]  # noqa: S108 - the sandbox's own
-    try:
-        processes.run(argv, timeout=PROBE_TIMEOUT)
-    except ClusterError as fault:
-        said = str(fault).rpartition(": ")[2]
-        return f"bubblewrap may not make namespaces here ({said})"
-    return None
+    return programs.sandbox_fault()
 
 
 def refuse_strangers(settings: Settings) -> None:
     """Without a sandbox the portal is for this machine alone. Raises PortalError where it would listen elsewhere."""
     fault = sandbox_fault()
-    if fault is None or _loopback(settings.host):
+    if fault is None or bare.loopback(settings.host):
         return
     raise PortalError(
         f"SEATRIAL_HOST is {settings.host}, and there is no working sandbox: {fault}. Students would have your own "
         f"rights on this machine; mend the sandbox (`seatrial status` says how), or leave SEATRIAL_HOST at 127.0.0.1"
     )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

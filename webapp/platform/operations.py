@@ -1,4 +1,4 @@
-"""Up, down and status of the portal of one data folder. Nothing here prints: what happens is told to a Watch."""
+"""Up and down of the portal of one data folder. Nothing here prints: what happens is told to a Watch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import json
 import os
 import secrets
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from clusters import registry, store
 from clusters.errors import ClusterError
@@ -24,18 +21,18 @@ from webapp.errors import PortalError
 from webapp.platform import needs, remains
 from webapp.platform.launch import port_fault
 from webapp.platform.programs import PROGRAMS
-from webapp.platform.supervision import Process, Supervisor, last_lines, refuse_folder
-from webapp.settings import PREFIX, Settings
+from webapp.platform.standing import circles, healthz, recorded, status
+from webapp.platform.supervision import Supervisor, last_lines, refuse_folder
+from webapp.settings import Settings
+from webapp.workspaces import bare
 from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
-from webapp.workspaces.processes import below, named, proportional, table
+from webapp.workspaces.processes import named
 
 # Seconds for all processes to answer, and for supervisord to end all of them.
 UP_WITHIN, DOWN_WITHIN = 180.0, 60.0
 # How often it is looked whether something has come about, in seconds.
 LOOK_EVERY = 0.2
-# A process that ended this often within five minutes goes in circles.
-CIRCLES = 3
 STOPPING_AT_ONCE = 4
 # Letters that nobody takes for another, for passwords that are copied by hand: 13 of 31 are 64 bits.
 LETTERS, LENGTH = "abcdefghijkmnpqrstuvwxyz23456789", 13
@@ -59,37 +56,6 @@ class Started:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One process as `status` tells it. `memory` is its and its children's proportional share, in bytes."""
-
-    name: str
-    does: str
-    state: str
-    pid: int | None
-    seconds: int
-    restarts: int
-    memory: int
-    fault: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How the portal of a data folder stands."""
-
-    running: bool
-    address: str
-    data: str
-    healthy: bool
-    processes: tuple[Standing, ...] = ()
-    left: tuple[int, ...] = ()  # processes that nobody watches: what a crash left
-    fault: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-
 @dataclass(slots=True)
 class Ended:
     """What `down` did."""
@@ -110,7 +76,7 @@ def up(settings: Settings, watch: Watch, made: Callable[[list[SignIn]], None]) -
     with locked(settings):
         supervisor = Supervisor(settings)
         if supervisor.pid() is not None:
-            return Started(_recorded(settings), True, (*_differs(settings), *_ill(settings)))
+            return Started(recorded(settings), True, (*_differs(settings), *_ill(settings)))
         needs.refuse_strangers(settings)
         left = remains.find(settings.data)
         if left.platform:
@@ -156,35 +122,6 @@ def down(settings: Settings, watch: Watch, *, remove_clusters: bool = False) -> 
         return done
 
 
-def status(settings: Settings) -> Status:
-    """How it stands. Changes nothing."""
-    supervisor = Supervisor(settings)
-    try:
-        found = supervisor.processes()
-    except OSError:
-        left = remains.find(settings.data)
-        pids = tuple(process.pid for process in (*left.platform, *left.clusters))
-        fault = "a crash left processes behind; `seatrial down` ends them" if pids else None
-        return Status(False, settings.address, str(settings.data), False, left=pids, fault=fault)
-    address = _recorded(settings)
-    standing = tuple(_standing(settings, process) for process in found)
-    ill = [each for each in standing if each.fault]
-    told = healthz(address)
-    fault = ill[0].fault if ill else None if told else "the portal does not answer at its address"
-    return Status(True, address, str(settings.data), bool(told) and not ill, standing, fault=fault)
-
-
-def healthz(address: str) -> dict[str, Any] | None:
-    """What the portal says of its health, through the proxy; None where it does not answer well."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{address}{PREFIX}/healthz", timeout=5) as answer:  # our own address, over HTTP
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except (OSError, ValueError):
-        return None
-
-
 @contextlib.contextmanager
 def locked(settings: Settings) -> Iterator[None]:
     """Hold the data folder: one `up` or `down` at a time. Raises PortalError where another is at it."""
@@ -207,7 +144,7 @@ def locked(settings: Settings) -> Iterator[None]:
 
 
 def _differs(settings: Settings) -> tuple[str, ...]:
-    running = _recorded(settings)
+    running = recorded(settings)
     if running == settings.address:
         return ()
     return (f"You asked for {settings.address}: `seatrial down` first, then `up` moves it there.",)
@@ -218,14 +155,6 @@ def _ill(settings: Settings) -> tuple[str, ...]:
     return () if found.healthy else (f"But it is not well: {found.fault}. `seatrial status` says more.",)
 
 
-def _recorded(settings: Settings) -> str:
-    """The address that it was started with, whatever the environment says now."""
-    try:
-        return str(json.loads((settings.run / "up.json").read_text())["address"])
-    except (OSError, ValueError, KeyError):
-        return settings.address
-
-
 def _record(settings: Settings) -> None:
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(settings.run / "up.json", json.dumps({"address": settings.address}))
@@ -233,12 +162,13 @@ def _record(settings: Settings) -> None:
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
     found = []
-    if fault := needs.sandbox_fault():
-        found.append(
-            f"There is no working sandbox: {fault}. Whoever has a terminal here can read what you can read; "
-            "the portal listens on this machine only."
-        )
-    found += [f"{row.need}: {row.found}." for row in needs.examine() if row.outcome == "missing"]
+    if told := bare.notice(settings):
+        found.append(told)
+    for row in needs.examine():
+        if row.outcome == "missing":
+            found.append(f"{row.need}: {row.found}.")
+        elif row.outcome == "optional" and row.feature == needs.WORKSPACES:
+            found.append(f"{row.need}: {row.found}. Workspaces are without; `{row.mend}` brings it.")
     return tuple(found)
 
 
@@ -270,9 +200,9 @@ def _database(settings: Settings, made: Callable[[list[SignIn]], None]) -> None:
             ]
             for each in fresh:
                 services.add_user(db, each.name, each.password, Role(each.role), f"Demo {each.role}")
+            made(fresh)  # Before the commit: a password that nobody has seen would be nobody's.
     finally:
         database.close()
-    made(fresh)
 
 
 def _password() -> str:
@@ -290,7 +220,7 @@ def _await(settings: Settings, supervisor: Supervisor, watch: Watch) -> None:
         waiting = [process.name for process in found if process.state != "RUNNING"]
         if not waiting and healthz(settings.address):
             return
-        circling = next((process for process in found if _circles(process)), None)
+        circling = next((process for process in found if circles(process)), None)
         if circling:
             raise PortalError(_with_log(settings, circling.name, f"{circling.name} ends again and again"))
         if time.monotonic() > deadline:
@@ -298,10 +228,6 @@ def _await(settings: Settings, supervisor: Supervisor, watch: Watch) -> None:
             raise PortalError(_with_log(settings, slow, f"{slow} does not answer after {UP_WITHIN:.0f} s"))
         watch.step("up", f"waiting for {', '.join(waiting) or 'the first answer'}", 1 - len(waiting) / len(PROGRAMS))
         time.sleep(LOOK_EVERY)
-
-
-def _circles(process: Process) -> bool:
-    return process.state == "FATAL" or (process.state != "RUNNING" and process.restarts >= CIRCLES)
 
 
 def _with_log(settings: Settings, name: str, sentence: str) -> str:
@@ -363,27 +289,3 @@ def _put_away(names: list[str], remove: bool, done: Ended) -> None:
                 done.faults.append(fault)
             else:
                 (done.removed if remove else done.stopped).append(name)
-
-
-def _standing(settings: Settings, process: Process) -> Standing:
-    program, fault = PROGRAMS[process.name], None
-    if process.restarts >= CIRCLES:
-        last = next((line for line in reversed(last_lines(settings.logs / f"{process.name}.log")) if line.strip()), "")
-        fault = f"{process.name} has ended {process.restarts} times in five minutes; its log ends: {last.strip()}"
-    elif process.state != "RUNNING":
-        fault = f"{process.name} is {process.state.lower()}"
-    memory = sum(proportional(pid) for pid in _family(process.pid)) if process.pid else 0
-    return Standing(
-        process.name, program.does, process.state.lower(), process.pid, process.seconds, process.restarts, memory, fault
-    )
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its children that are the platform's own: gunicorn's worker, not a sandbox and not a cluster."""
-
-    def own(child: int) -> bool:
-        words = remains.command_line(child)
-        return bool(words) and "gunicorn" in words
-
-    every = table()
-    return [each for each in below(pid, every) if each == pid or own(each)]

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import store
-from webapp.platform.supervision import MARK
 from webapp.workspaces import places, processes
-from webapp.workspaces.processes import Process, below, named, table
+from webapp.workspaces.processes import MARK, Process, below, named, table
 
 PROC = Path("/proc")
 # How long processes may take to end after SIGTERM, and to be gone after SIGKILL, in seconds.

@@ -21,9 +21,8 @@ from webapp.errors import PortalError
 from webapp.platform.programs import PROGRAMS
 from webapp.settings import Settings
 from webapp.workspaces.places import write
+from webapp.workspaces.processes import MARK
 
-# The environment variable that every process of a portal has, with the portal's data folder.
-MARK = "SEATRIAL_PORTAL_PROCESS"
 # What the processes are given of our environment: no more, so that they are the same whoever starts them.
 HANDED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|XDG_\w+|SEATRIAL_\w+|SSL_CERT_\w+|\w+_(proxy|PROXY)"

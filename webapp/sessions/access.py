@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from sqlalchemy.orm import Session
 
 from clusters import store
 from clusters.errors import ClusterError
+from clusters.model import KUBECONFIG_EXTENSION
 from webapp.errors import Refused
 from webapp.sessions.models import LabSession, PoolState
 
@@ -42,3 +44,14 @@ def stand_of(cluster: str) -> Stand:
         )
     except ClusterError as fault:
         raise Refused(f"The cluster of this lab cannot be used: {fault}", 409) from fault
+
+
+def audit_log(cluster: str) -> Path | None:
+    """The file in which a cluster writes down what its student asks of it, None where it keeps none."""
+    try:
+        config = yaml.safe_load(store.kubeconfig_file(cluster, "admin").read_text())
+        extensions = config["clusters"][0]["cluster"]["extensions"]
+        told = next(each["extension"] for each in extensions if each["name"] == KUBECONFIG_EXTENSION)
+        return Path(told["auditLog"])
+    except (ClusterError, OSError, yaml.YAMLError, LookupError, TypeError, StopIteration):
+        return None

@@ -22,6 +22,11 @@ def folder(slug: str) -> Path:
     raise Refused("There is no such lab.", 404)
 
 
+def slugs() -> list[str]:
+    """The slugs of all labs, in the catalogue's order."""
+    return [slug_of(found) for found in labfile.catalogue()]
+
+
 def load(slug: str, student: str, *, secret: str = "", params: Mapping[str, Any] | None = None) -> LoadedLab:
     """The lab as it is on disk now. Raises Refused 404, and LabFaults for one that cannot be read."""
     return labfile.read(folder(slug), student=student, secret=secret, params=params)

@@ -42,6 +42,16 @@ class Observed(enum.StrEnum):
     REMOVED = "removed"
 
 
+class Because(enum.StrEnum):
+    """Why the platform itself put a session to sleep, or removed it."""
+
+    IDLE = "idle"  # nobody was at it for a while
+    RESTART = "restart"  # the portal was down, and nobody had been at it just before
+    ROOM = "room"  # somebody without any cluster waited, and its owner had another one
+    FINISHED = "finished"  # removed: all of it was handed in
+    EXPIRED = "expired"  # removed: nobody was at it for many days
+
+
 class PoolState(enum.StrEnum):
     """What becomes of a cluster: made, waiting for somebody, somebody's, put to sleep, removed."""
 
@@ -80,6 +90,8 @@ class LabSession(Base):
     failures: Mapped[int] = mapped_column(default=0)
     retry_at: Mapped[datetime.datetime | None]
     hand_raised_at: Mapped[datetime.datetime | None]
+    # Why the platform put it to rest; None where its student did, or where it runs.
+    because: Mapped[Because | None] = mapped_column(Enum(Because, native_enum=False, length=16))
     user: Mapped[User] = relationship(lazy="joined")
     cluster: Mapped[PoolCluster | None] = relationship(back_populates="session", lazy="joined")
 

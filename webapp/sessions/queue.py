@@ -10,7 +10,7 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.sessions.models import Desired, LabSession, PoolCluster, PoolState
@@ -41,6 +41,13 @@ def held(db: Session) -> Counter[int]:
         .where(PoolCluster.state == PoolState.CLAIMED)
     )
     return Counter(user for (user,) in rows)
+
+
+def leaving(db: Session) -> int:
+    """How many clusters run that shall not any more: each makes room for another."""
+    rows = select(func.count()).select_from(LabSession).join(PoolCluster, PoolCluster.session_id == LabSession.id)
+    going = rows.where(PoolCluster.state == PoolState.CLAIMED, LabSession.desired != Desired.RUNNING)
+    return db.scalar(going) or 0
 
 
 def waiting(db: Session) -> list[LabSession]:

@@ -26,6 +26,13 @@ def current(db: Session, user: User, slug: str) -> LabSession | None:
     return db.scalars(asked).unique().one_or_none()
 
 
+def removed(db: Session, user: User, slug: str) -> LabSession | None:
+    """The user's last session in a lab, where it was the platform by itself that removed it."""
+    asked = select(LabSession).where(LabSession.user_id == user.id, LabSession.lab == slug, LabSession.living.is_(None))
+    last = db.scalars(asked.order_by(LabSession.last_activity_at.desc()).limit(1)).unique().one_or_none()
+    return last if last is not None and last.because is not None else None
+
+
 def start(db: Session, user: User, slug: str) -> LabSession:
     """Ask for the lab to run: anew, or with the state that it was stopped in. Idempotent, also from two tabs at once.
 
@@ -65,7 +72,7 @@ def _locked(db: Session, session: LabSession) -> None:
 def _afresh(session: LabSession) -> None:
     """Somebody is here and wants it now: a failed session is tried again at once."""
     session.last_activity_at = now()
-    session.fault, session.failures, session.retry_at = None, 0, None
+    session.fault, session.failures, session.retry_at, session.because = None, 0, None, None
 
 
 def reset(db: Session, session: LabSession) -> None:

@@ -55,6 +55,17 @@ def hand(slug: str) -> AnyResponse:
     return _back(slug)
 
 
+@blueprint.post("/labs/<slug>/here")
+@signed_in
+def here(slug: str) -> Response:
+    """Somebody moves, types or scrolls on the lab's page."""
+    with transaction() as db:
+        session = services.current(db, current_user(), slug)
+        if session is not None:
+            services.touch(db, session)
+    return Response(status=204)
+
+
 @blueprint.post("/labs/<slug>/hints/<task>")
 @signed_in
 def hint(slug: str, task: str) -> AnyResponse:

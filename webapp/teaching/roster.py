@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Role, User
 from webapp.catalog import services as catalog
+from webapp.grading import marks
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions.models import LabSession, Observed
 
@@ -45,8 +46,9 @@ class TaskNow:
 class Cell:
     """One student in one lab.
 
-    `score` of `points` is the best submission's; `now` of `now_points` is what the tasks give at the moment, None where
-    nobody has looked since the portal started. `state` is the session's in a word, "" where there is none.
+    `score` of `points` is the best submission's, `skipped` of them could not be shown by the cluster. `now` of
+    `now_points` is what the tasks give at the moment, None where nobody has looked since the portal started. `state` is
+    the session's in a word, "" where there is none.
     """
 
     lab: str
@@ -54,8 +56,10 @@ class Cell:
     standing: Standing = Standing.NONE
     score: float | None = None
     points: float | None = None
+    skipped: float = 0.0
     submission: str | None = None
     grading: bool = False  # the latest submission waits for its grade
+    given_up: bool = False  # it will get none
     now: float | None = None
     now_points: float | None = None
     state: str = ""
@@ -65,7 +69,7 @@ class Cell:
     @property
     def full(self) -> bool:
         """Full marks."""
-        return self.score is not None and self.points is not None and self.score >= self.points
+        return self.score is not None and self.points is not None and marks.full(self.score, self.points, self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,29 +187,41 @@ def _sessions(db: Session) -> dict[tuple[int, str], _Living]:
 
 @dataclass(slots=True)
 class _Result:
-    """The best grade of a student in a lab, and whether the latest submission has none yet."""
+    """The best grade of a student in a lab, and whether the latest submission has none yet, or never will."""
 
     score: float | None = None
     points: float | None = None
+    skipped: float = 0.0
     submission: str | None = None
     waiting: bool = False
+    given_up: bool = False
 
 
 def _results(db: Session) -> dict[tuple[int, str], _Result]:
     """The best of the newest grades of each submission, by student and lab."""
     newest = select(func.max(Grade.id).label("id")).group_by(Grade.submission_id).subquery()
     rows = db.execute(
-        select(Submission.user_id, Submission.lab, Submission.id, Submission.state, Grade.score, Grade.points)
+        select(
+            Submission.user_id,
+            Submission.lab,
+            Submission.id,
+            Submission.state,
+            Submission.given_up,
+            Grade.score,
+            Grade.points,
+            Grade.skipped_points,
+        )
         .outerjoin(Grade, (Grade.submission_id == Submission.id) & Grade.id.in_(select(newest.c.id)))
         .order_by(Submission.submitted_at, Submission.id)
     )
     found: dict[tuple[int, str], _Result] = {}
-    for user, lab, submission, state, score, points in rows:
+    for user, lab, submission, state, given_up, score, points, skipped in rows:
         result = found.setdefault((user, lab), _Result())
-        result.waiting = state is not SubmissionState.GRADED
+        result.given_up = given_up
+        result.waiting = state is not SubmissionState.GRADED and not given_up
         # Of equal scores the latest.
         if score is not None and (result.score is None or score >= result.score):
-            result.score, result.points, result.submission = score, points, submission
+            result.score, result.points, result.skipped, result.submission = score, points, skipped, submission
         elif result.submission is None:
             result.submission = submission
     return found
@@ -227,8 +243,10 @@ def _cell(column: Column, session: _Living | None, result: _Result | None, repor
         standing=standing,
         score=result.score if result else None,
         points=result.points if result else None,
+        skipped=result.skipped if result else 0.0,
         submission=result.submission if result else None,
         grading=result.waiting if result else False,
+        given_up=result.given_up if result else False,
         now=now,
         now_points=now_points if now_points is not None else column.points or None,
         state=_state(session) if session else "",

@@ -37,7 +37,7 @@ class HintNote:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A submission in a list. `score` is None as long as it has no grade; `fault` says why it has none."""
+    """A submission in a list. Without a grade `score` is None; then `fault` says why, `given_up` that it gets none."""
 
     id: str
     at: datetime.datetime
@@ -45,6 +45,7 @@ class Handed:
     score: float | None
     points: float | None
     fault: str | None
+    given_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +203,13 @@ def _handed_in(db: Session, user: User, slug: str) -> tuple[Handed, ...]:
     newest = select(func.max(Grade.id)).group_by(Grade.submission_id)
     s = Submission
     rows = db.execute(
-        select(s.id, s.submitted_at, s.state, Grade.score, Grade.points, s.fault)
+        select(s.id, s.submitted_at, s.state, Grade.score, Grade.points, s.fault, s.given_up)
         .outerjoin(Grade, (Grade.submission_id == s.id) & Grade.id.in_(newest))
         .where(s.user_id == user.id, s.lab == slug)
         .order_by(s.submitted_at.desc(), s.id)
         .limit(LISTED)
     )
-    return tuple(Handed(id, at, state.value, score, points, fault) for id, at, state, score, points, fault in rows)
+    return tuple(
+        Handed(id, at, state.value, score, points, fault, given_up)
+        for id, at, state, score, points, fault, given_up in rows
+    )

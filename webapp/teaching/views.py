@@ -17,8 +17,10 @@ from webapp.accounts.models import Role
 from webapp.accounts.signin import current_user, role
 from webapp.database.base import now
 from webapp.live.views import feeds
+from webapp.sessions import health
 from webapp.teaching import roster, services, timeline
-from webapp.web.context import reading, transaction
+from webapp.web.context import reading, settings, transaction
+from webapp.workspaces import bare
 
 blueprint = Blueprint("teaching", __name__)
 
@@ -35,7 +37,8 @@ def class_page() -> str:
     with reading() as db:
         found = services.class_table(db, current_user(), _last_known)
         piece = _table(found)
-    return render_template("teaching/class.html", table=piece.html, columns=found.columns)
+        notices = [*health.notice(db, settings()), *filter(None, [bare.notice(settings())])]
+    return render_template("teaching/class.html", table=piece.html, columns=found.columns, notices=notices)
 
 
 @blueprint.get("/class/table")

@@ -57,20 +57,19 @@ def deliver(settings: Settings, user: User, session: Identified, kubeconfig: str
 
 
 def remove(settings: Settings, user: User, slug: str) -> None:
-    """Take a lab out of the user's workspace, and close the way to its API server. What is in the home stays."""
+    """Take a lab out of the user's workspace, and the way to its API server. What is in the home stays.
+
+    The relay closes the way within seconds, or at once when it is told by `tell`. Waits for nobody.
+    """
     place = places.of(settings.workspaces, user.id)
     (place.servers / f"{slug}.json").unlink(missing_ok=True)
     shutil.rmtree(place.labs / slug, ignore_errors=True)
-    if place.root.is_dir():
+
+
+def tell(settings: Settings, user: User) -> None:
+    """Have the relay look at the user's workspace now. Waits for it, for two seconds at most."""
+    if places.of(settings.workspaces, user.id).root.is_dir():
         poke(settings.workspaces, user.id)
-
-
-def fault(settings: Settings, user: User) -> str | None:
-    """The sentence with which the platform ended the user's workspace, None where it did not."""
-    try:
-        return places.of(settings.workspaces, user.id).fault.read_text() or None
-    except FileNotFoundError:
-        return None
 
 
 def within(kubeconfig: str) -> tuple[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from webapp.errors import PortalError
+from webapp.workspaces.launch import give
 from webapp.workspaces.places import Place
 
 MKFS = ("/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4")
@@ -22,22 +23,22 @@ TRIED_SIZE = 2 * 1024**2
 JOURNALLED = 64 * 1024**2
 
 
-def prepare(place: Place, uid: int, size: int) -> Path | None:
+def prepare(place: Place, uid: int, size: int, *, plain: bool = False) -> Path | None:
     """Make the home where there is none. Returns the image to mount on it, None where it is a folder.
 
-    A home stays what it was made as. Raises PortalError.
+    A home stays what it was made as; one that is made `plain` is a folder. Raises PortalError.
     """
     if place.image.exists():
         place.home.mkdir(mode=0o700, exist_ok=True)
         return place.image
     if place.home.exists() and any(place.home.iterdir()):
+        give(place.home, uid)
         return None
     place.home.mkdir(mode=0o700, exist_ok=True)
-    if images_work():
+    if not plain and images_work():
         _format(place.image, size)
         return place.image
-    if os.geteuid() == 0:
-        os.chown(place.home, uid, uid)
+    give(place.home, uid)
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
 import json
 import threading
 import time
@@ -19,6 +21,8 @@ from webapp.settings import Settings
 PATIENCE, START_WITHIN, TOKEN_LIFE, TOKEN_LEFT = 15.0, 60.0, 300, 60
 # How soon a start is asked for again while the last server is still ending, in seconds.
 AGAIN_AFTER = 0.5
+# How many users the Hub tells of at once.
+PAGE = 100
 # Proxies of the environment are for other machines.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -65,6 +69,25 @@ class HubApi:
             raise PortalError(f"the Hub does not tell of {user_name}: {_said(answer)}")
         server = (answer.body.get("servers") or {}).get("") or {}
         return bool(server.get("ready"))
+
+    def servers(self) -> dict[str, datetime.datetime | None]:
+        """The users whose server runs, and when something last happened in it, None where the Hub does not know.
+
+        Something is what is typed and printed in a terminal, what a kernel does, and what a visible JupyterLab asks
+        for. The Hub hears of it every few minutes. Raises PortalError.
+        """
+        found: dict[str, datetime.datetime | None] = {}
+        for begin in itertools.count(0, PAGE):
+            answer = self._ask("GET", f"users?state=ready&offset={begin}&limit={PAGE}")
+            if answer.status != 200:
+                raise PortalError(f"the Hub does not tell whose workspaces run: {_said(answer)}")
+            for user in answer.body:
+                server = (user.get("servers") or {}).get("") or {}
+                at = server.get("last_activity")
+                found[str(user["name"])] = datetime.datetime.fromisoformat(at) if at else None
+            if len(answer.body) < PAGE:
+                break
+        return found
 
     def stop_server(self, user_name: str) -> None:
         """End the user's server, with all that runs in it. Idempotent. Raises PortalError."""

@@ -72,7 +72,9 @@ class HubDoor:
             )
         if request.content_length is not None and request.content_length > LARGEST:
             return _told(413, "that is too much for one request")
-        body = await request.content.read(LARGEST)
+        body = await _whole(request.content)
+        if body is None:
+            return _told(413, "that is too much for one request")
         headers = {name: request.headers[name] for name in PASSED if name in request.headers}
         query = request.rel_url.raw_query_string
         url = f"{self._origin}{path}?{query}" if query else f"{self._origin}{path}"
@@ -84,6 +86,16 @@ class HubDoor:
                 return web.Response(status=answered.status, body=await answered.read(), headers=kept)
         except (aiohttp.ClientError, TimeoutError):
             return _told(503, "the Hub does not answer")
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes | None:
+    """A request's body to its end, in however many pieces it comes; None where it is too large."""
+    body = b""
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > LARGEST:
+            return None
+    return body
 
 
 def _told(status: int, sentence: str) -> web.Response:

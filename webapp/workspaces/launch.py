@@ -1,4 +1,5 @@
-"""Become a sandbox: the home is mounted, the limits are set, and bubblewrap takes this process's place.
+"""Become a workspace: the home is mounted, the limits are set, and bubblewrap takes this process's place; where there
+is no sandbox, the first process itself.
 
 Runs by itself, with the standard library alone, as `launch.py SPEC`, a JSON file of the platform's: {"home", "image"
 or null, "uid", "resources": {number: limit}, "command"}. What is mounted here is mounted in a namespace of its own, and
@@ -46,9 +47,18 @@ def mount(image: str, folder: str) -> None:
 
 def make_home(folder: Path, uid: int) -> None:
     """The student's folder within the image, the root of which stays ours."""
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700)
-        os.chown(folder, uid, uid)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    give(folder, uid)
+
+
+def give(home: Path, uid: int) -> None:
+    """Make a home the student's that was another user's: it was worked in without a sandbox. Follows no link."""
+    if home.stat().st_uid == uid:
+        return
+    for _, folders, files, at in os.fwalk(home, follow_symlinks=False):
+        for name in (*folders, *files):
+            os.chown(name, uid, uid, dir_fd=at, follow_symlinks=False)
+    os.chown(home, uid, uid)
 
 
 if __name__ == "__main__":

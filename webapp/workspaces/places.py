@@ -61,6 +61,11 @@ class Place:
         return self.run / "server.sock"
 
     @property
+    def door(self) -> Path:
+        """Where the relay listens before that, and whither the proxy leads."""
+        return self.run / "door.sock"
+
+    @property
     def state(self) -> Path:
         """The running sandbox's first process, as JSON."""
         return self.run / "server.json"
@@ -74,6 +79,11 @@ class Place:
     def log(self) -> Path:
         """What was said before the sandbox stood."""
         return self.run / "launch.log"
+
+    @property
+    def bin(self) -> Path:
+        """Links to the upstream programs, for a workspace without a sandbox."""
+        return self.run / "bin"
 
     @property
     def etc(self) -> Path:

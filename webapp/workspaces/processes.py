@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+# The environment variable that every process of a portal has, with the portal's data folder; sandboxes have none.
+MARK = "SEATRIAL_PORTAL_PROCESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,17 @@ def below(pid: int, every: Mapping[int, Stat]) -> list[int]:
             found.append(one)
         waiting += children.get(one, [])
     return found
+
+
+def end(process: Process) -> bool:
+    """Kill a process and all below it; False where it is gone. A sandbox's would end with it, any other's would not."""
+    if not process.alive():
+        return False
+    children = [found for pid in below(process.pid, table()) if pid != process.pid and (found := named(pid))]
+    gone = process.signal(signal.SIGKILL)
+    for child in children:
+        child.signal(signal.SIGKILL)
+    return gone
 
 
 def proportional(pid: int) -> int:

@@ -1,4 +1,5 @@
-"""The relay (`python -m webapp.workspaces.relay`): what a sandbox without a network reaches, and what it uses.
+"""The relay (`python -m webapp.workspaces.relay`): what a sandbox without a network reaches, who reaches it, and what
+it uses.
 
 One process for all students. It keeps nothing in memory that it does not read again from the workspaces' folders, and
 may be killed and started at any moment: open connections end, and the next ones find their sockets again.
@@ -16,9 +17,12 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
+from webapp.accounts import ticket
 from webapp.settings import Settings, from_environment
 from webapp.workspaces import places, watchdog
+from webapp.workspaces.door import FrontDoor
 from webapp.workspaces.hub_door import HubDoor
 from webapp.workspaces.inside.relay import Connect, Joint
 from webapp.workspaces.places import Place
@@ -60,13 +64,16 @@ async def _refused(_: Callable[[], object]) -> object:
 
 
 class Desk:
-    """What the relay holds for one workspace: a listening socket for each place that its student may reach."""
+    """What the relay holds for one workspace: a listening socket for each place that its student may reach, and one
+    through which the student's browser reaches it."""
 
-    def __init__(self, place: Place, hub: HubDoor) -> None:
-        """Nothing is open yet."""
+    def __init__(self, place: Place, hub: HubDoor, secret: str) -> None:
+        """Nothing is open yet. `secret` is what tickets are made with."""
         self.place = place
         self.connections = 0
         self._hub = hub
+        self._front: asyncio.Server | None = None
+        self._ticket = ticket.make(secret, place.user_id)
         self._doors: dict[str, asyncio.Server] = {}
         self._leads: dict[str, tuple[str, int]] = {}
         self._uid = FIRST_UID + place.user_id if os.geteuid() == 0 else os.geteuid()
@@ -79,6 +86,10 @@ class Desk:
 
     async def look(self) -> None:
         """Open what there should be and is not, close what there should not be."""
+        if self.place.run.is_dir() and (self._front is None or not self.place.door.is_socket()):
+            if self._front is not None:
+                self._front.close()
+            self._front = await _listen(self.place.door, functools.partial(FrontDoor, self.place, self._ticket), 0o600)
         if not self.place.sockets.is_dir():
             return
         wanted = leads(self.place)
@@ -100,13 +111,13 @@ class Desk:
         """Close everything; the sockets' names go too."""
         for name in list(self._doors):
             self._shut(name)
+        if self._front is not None:
+            self._front.close()
+            self.place.door.unlink(missing_ok=True)
 
     async def _open(self, name: str, factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        path = self.place.sockets / name
-        path.unlink(missing_ok=True)
         # The folder is shown to this student alone, and lies below one that is the platform's.
-        self._doors[name] = await asyncio.get_running_loop().create_unix_server(factory, str(path), backlog=64)
-        path.chmod(0o666)
+        self._doors[name] = await _listen(self.place.sockets / name, factory, 0o666)
 
     def _shut(self, name: str) -> None:
         self._leads.pop(name, None)
@@ -127,6 +138,13 @@ def leads(place: Place) -> dict[str, tuple[str, int]]:
     return found
 
 
+async def _listen(path: Path, factory: Callable[[], asyncio.BaseProtocol], mode: int) -> asyncio.Server:
+    path.unlink(missing_ok=True)
+    server = await asyncio.get_running_loop().create_unix_server(factory, str(path), backlog=64)
+    path.chmod(mode)
+    return server
+
+
 async def _to(host: str, port: int, factory: Callable[[], asyncio.BaseProtocol]) -> object:
     return await asyncio.wait_for(asyncio.get_running_loop().create_connection(factory, host, port), 10)
 
@@ -138,6 +156,7 @@ class Relay:
         """Nothing is open yet."""
         self._workspaces = settings.workspaces
         self._hub = HubDoor(settings.hub_url)
+        self._secret = settings.key(ticket.KEY)
         self._desks: dict[int, Desk] = {}
         self._looking = asyncio.Lock()
 
@@ -168,7 +187,7 @@ class Relay:
 
     async def _look(self, place: Place) -> None:
         async with self._looking:
-            desk = self._desks.setdefault(place.user_id, Desk(place, self._hub))
+            desk = self._desks.setdefault(place.user_id, Desk(place, self._hub, self._secret))
             try:
                 await desk.look()
             except OSError as fault:

@@ -52,7 +52,8 @@ class Sandbox:
             *([] if self.own_uid else ["--unshare-user"]),
             "--new-session", "--as-pid-1", "--hostname", "workspace",
             "--info-fd", str(info), "--seccomp", str(seccomp),
-            *self._capabilities(), *_parents(), *self._system(), *self._python(), *self._etc(), *self._own(),
+            *self._capabilities(), *self._system(), *_parents(), *self._python(), *self._etc(), *self._own(),
+            "--symlink", "/tmp", "/var/tmp",  # noqa: S108
             *(part for path in self._covered() for part in ("--tmpfs", str(path), "--remount-ro", str(path))),
             "--remount-ro", "/dev", "--remount-ro", "/",
             "--chdir", "/", "--", *self._change_user(), *command,
@@ -85,7 +86,6 @@ class Sandbox:
             *found, "--proc", "/proc", "--dev", "/dev",
             "--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm",  # noqa: S108
             "--perms", "1777", "--size", small, "--tmpfs", "/tmp",  # noqa: S108
-            "--symlink", "/tmp", "/var/tmp",  # noqa: S108
         ]  # fmt: skip
 
     def _python(self) -> list[str]:
@@ -104,13 +104,17 @@ class Sandbox:
         return found
 
     def _own(self) -> list[str]:
-        home = self.place.home / "student" if self.image else self.place.home
-        return ["--bind", str(home), HOME, "--ro-bind", str(self.place.shared), "/run/seatrial"]
+        return ["--bind", str(home(self.place)), HOME, "--ro-bind", str(self.place.shared), "/run/seatrial"]
 
     def _covered(self) -> list[Path]:
         """What must not be seen, and lies within what is shown."""
         shown = [Path("/usr"), *_prefixes(), INSIDE]
         return sorted({path for path in self.hidden if path.is_dir() and any(path.is_relative_to(s) for s in shown)})
+
+
+def home(place: Place) -> Path:
+    """The student's home on the machine, once it is mounted where it is an image."""
+    return place.home / "student" if place.image.exists() else place.home
 
 
 def environment(hub: dict[str, str]) -> dict[str, str]:
@@ -144,9 +148,9 @@ def _prefixes() -> list[Path]:
 
 
 def _parents() -> list[str]:
-    """The folders above what is shown. Left to itself bubblewrap makes them for root alone."""
+    """The folders above what is shown; /tmp may be one. Left to itself bubblewrap makes them for root alone."""
     shown = [Path(HOME), Path("/run/seatrial"), Path("/opt/seatrial/bin/any"), Path("/etc/ssl/any"), Path("/var/tmp")]  # noqa: S108
-    above = {parent for path in [*shown, *_prefixes()] for parent in path.parents} - {Path("/")}
+    above = {parent for path in [*shown, *_prefixes()] for parent in path.parents} - {Path("/"), Path("/tmp")}  # noqa: S108
     return [part for path in sorted(above) for part in ("--perms", "0755", "--dir", str(path))]
 
 

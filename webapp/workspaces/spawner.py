@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from webapp.accounts.models import User
 from webapp.database.engine import Database
 from webapp.errors import PortalError
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import places, processes, sandbox, starting
+from webapp.workspaces import faults, places, processes, sandbox, starting
 from webapp.workspaces.control import poke
 from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
@@ -56,6 +57,10 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     def _env_keep_default(self) -> list[str]:
         return []
 
+    @default("poll_interval")
+    def _poll_interval(self) -> int:
+        return 3  # a workspace that was killed is to come back soon, and a look at /proc costs nothing
+
     @default("interrupt_timeout")
     def _interrupt_timeout(self) -> int:
         return 12  # the sandbox gives its server eight
@@ -86,7 +91,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     server = property(_get_server, _set_server)
 
     def _url(self, server: Server) -> str:
-        return address(self.place.socket) + str(server.base_url)
+        return address(self.place.door) + str(server.base_url)
 
     async def get_url(self) -> str:
         """Where the server is, also after the Hub was started anew."""
@@ -140,7 +145,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.process, self.pid, self._outer = started.process, started.process.pid, started.outer
         await asyncio.to_thread(poke, self.settings.workspaces, place.user_id)
         await self._answers(started.process)
-        return address(place.socket)
+        return address(place.door)
 
     async def _answers(self, process: Process) -> None:
         """Ask the server once: the relay within holds the question until it can answer. A sandbox may end before."""
@@ -179,13 +184,16 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     async def _signal(self, sig: int) -> bool:
         """Signal the sandbox's first process, and never another one that got its pid."""
-        return self.process is not None and (self.process.signal(sig) if sig else self.process.alive())
+        if self.process is None or not sig:
+            return self.process is not None and self.process.alive()
+        return processes.end(self.process) if sig == signal.SIGKILL else self.process.signal(sig)
 
     async def stop(self, now: bool = False) -> None:
         """End the sandbox with all that is in it. Returns once it is gone."""
         await super().stop(now)
         self.place.socket.unlink(missing_ok=True)
         self.place.state.unlink(missing_ok=True)
+        faults.forget(self.place)
 
 
 def address(path: Path) -> str:

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import select
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from webapp.errors import PortalError
 from webapp.settings import Settings
-from webapp.workspaces import homes, places, processes, programs, sandbox, seccomp
+from webapp.workspaces import bare, homes, places, processes, programs, sandbox, seccomp
 from webapp.workspaces.limits import Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process
@@ -40,39 +41,80 @@ def start(
 ) -> Started:
     """Start a sandbox in which `command` serves at the sandbox's port, with these variables and no others.
 
-    Returns once its first process stands; whether that goes on to serve is seen at `place.socket`. What a killed Hub
-    may have left of an earlier one is ended before. Raises PortalError with what bubblewrap said.
+    Where no sandbox can be made, and the portal is for this machine alone, it is started without one. Returns once the
+    first process stands; whether that goes on to serve is seen at `place.socket`. What a killed Hub may have left of an
+    earlier one is ended before. Raises PortalError with what bubblewrap said.
     """
     place.make()
     end_leftover(place)
-    place.fault.unlink(missing_ok=True)
-    own_uid = os.geteuid() == 0
+    without = bare.needed(settings)
+    own_uid = os.geteuid() == 0 and not without
     uid = sandbox.FIRST_UID + place.user_id if own_uid else os.geteuid()
-    image = homes.prepare(place, uid, limits.disk)
-    sandbox.write_etc(place, uid)
-    made = sandbox.Sandbox(place, limits, uid, image, programs.found(), programs.hidden(settings), own_uid)
-    with _listening(place.socket) as listening, _seccomp() as filtering, place.log.open("wb") as log:
-        info, told = os.pipe()
-        inner = sandbox.first_process(listening.fileno(), command)
-        arguments = made.arguments(info=told, seccomp=filtering, command=inner)
-        spec = {
-            "home": str(place.home), "image": str(image) if image else None, "uid": uid,
-            "resources": limits.resources(), "command": [programs.bubblewrap(), *arguments],
-        }  # fmt: skip
-        places.write(place.run / "launch.json", json.dumps(spec))
-        outer = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCH), str(place.run / "launch.json")],
-            env=dict(environment), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            pass_fds=(told, filtering, listening.fileno()),
-        )  # fmt: skip
-        os.close(told)
-        with os.fdopen(info) as said:
-            process = _named(said.read())
+    image = homes.prepare(place, uid, limits.disk, plain=without)
+    with _listening(place.socket) as listening, place.log.open("wb") as log:
+        launch = _Launch(place, image, uid, listening.fileno(), log)
+        if without:
+            process, outer = _without(launch, settings, limits, environment, command)
+        else:
+            sandbox.write_etc(place, uid)
+            made = sandbox.Sandbox(place, limits, uid, image, programs.found(), programs.hidden(settings), own_uid)
+            process, outer = _within(launch, made, environment, command)
     if process is None:
         outer.wait(GONE_WITHIN)
         raise fault(place)
     places.write(place.state, json.dumps({**process.document(), "limits": asdict(limits)}))
     return Started(process, outer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """What there is before a first process; `listening` is the descriptor at which it is to serve."""
+
+    place: Place
+    image: Path | None
+    uid: int
+    listening: int
+    log: IO[bytes]
+
+    def become(
+        self, command: Sequence[str], environment: Mapping[str, str], resources: Mapping[int, int], *passed: int
+    ) -> subprocess.Popen[bytes]:
+        """The process that becomes `command`; it is handed the descriptors `passed` besides."""
+        image = str(self.image) if self.image else None
+        spec = {"home": str(self.place.home), "image": image, "uid": self.uid}
+        written = self.place.run / "launch.json"
+        places.write(written, json.dumps({**spec, "resources": resources, "command": command}))
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(LAUNCH), str(written)],
+            env=dict(environment), cwd="/", stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            start_new_session=True, pass_fds=(self.listening, *passed),
+        )  # fmt: skip
+
+
+def _within(
+    launch: _Launch, made: sandbox.Sandbox, environment: Mapping[str, str], command: Sequence[str]
+) -> tuple[Process | None, subprocess.Popen[bytes]]:
+    """By bubblewrap, which tells the pid of its first process."""
+    with _seccomp() as filtering:
+        info, told = os.pipe()
+        inner = sandbox.first_process(launch.listening, command)
+        arguments = [programs.bubblewrap(), *made.arguments(info=told, seccomp=filtering, command=inner)]
+        outer = launch.become(arguments, environment, made.limits.resources(), told, filtering)
+        os.close(told)
+        with os.fdopen(info) as said:
+            return _named(said.read()), outer
+
+
+def _without(
+    launch: _Launch, settings: Settings, limits: Limits, environment: Mapping[str, str], command: Sequence[str]
+) -> tuple[Process | None, subprocess.Popen[bytes]]:
+    """By itself. Its user's processes are not counted: they are everybody's here."""
+    bare.prepare(launch.place)
+    port = bare.free_port()
+    variables = bare.environment(settings, launch.place, environment, port)
+    resources = {number: most for number, most in limits.resources().items() if number != resource.RLIMIT_NPROC}
+    outer = launch.become(bare.first_process(launch.listening, port, command), variables, resources)
+    return processes.named(outer.pid), outer
 
 
 def fault(place: Place) -> PortalError:
@@ -94,7 +136,7 @@ def end_leftover(place: Place) -> None:
     with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(left.pid)
         try:
-            if left.signal(signal.SIGKILL):
+            if processes.end(left):
                 select.select([descriptor], [], [], GONE_WITHIN)
         finally:
             os.close(descriptor)

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from webapp.workspaces import homes, limits, places, processes
+from webapp.workspaces import faults, homes, limits, places, processes
 from webapp.workspaces.limits import MIB, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process, Stat
@@ -84,8 +83,8 @@ class Watchdog:
 
     def _end(self, place: Place, process: Process, why: str) -> None:
         sentence = f"Your workspace was ended because it {why}. Your files are kept; open it again and carry on."
-        places.write(place.fault, sentence)
-        process.signal(signal.SIGKILL)
+        faults.leave(place, sentence)
+        processes.end(process)
         log.warning("workspace %d ended: it %s", place.user_id, why)
 
 

@@ -29,14 +29,11 @@ def build(programs: Sequence[Program], root: Path, pins: Pins, watch: Watch) -> 
     The cache must be locked. Raises BuildError, ToolMissing; what was done before stays.
     """
     go = golang.provide(root, pins, watch)
-    module = cache.staging(root) / "module"
-    module.mkdir()
-    for name in ("go.mod", "go.sum"):  # copied, because go writes to them, and the originals may be read-only
-        shutil.copyfile(pins.folder / name, module / name)
+    modules = {gomod: _module(root, pins, gomod) for gomod in {program.gomod for program in programs}}
     for number, program in enumerate(programs, 1):
         watch.begin(program.name, f"Building {program.name} {program.version} ({number} of {len(programs)})")
         began = time.monotonic()
-        cache.put(root, program, _built(go, module, program, watch))
+        cache.put(root, program, _built(go, modules[program.gomod], program, watch))
         took = time.monotonic() - began
         watch.end(program.name, f"Built {program.name} {program.version} in {took:.0f} s ({number} of {len(programs)})")
 
@@ -45,6 +42,15 @@ def command(go: Path, program: Program, made: Path) -> list[str]:
     """The command that builds a program into `made`."""
     flags = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in program.stamps)])
     return [str(go), "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(made), program.package]
+
+
+def _module(root: Path, pins: Pins, gomod: str) -> Path:
+    """A copy of a go.mod with its go.sum to build from: go writes to them, and the originals may be read-only."""
+    module = cache.staging(root) / f"module-{gomod}"
+    module.mkdir()
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(pins.folder / gomod / name, module / name)
+    return module
 
 
 def _built(go: Path, module: Path, program: Program, watch: Watch) -> Path:

@@ -25,6 +25,7 @@ Outcome = Literal["ok", "missing", "optional"]  # optional: not there, and only 
 
 CLUSTERS = "clusters of one's own (kwok)"
 CONTAINERS = "clusters with real containers (kind)"
+CHARTS = "labs with charts, in the portal's workspaces"
 # Sizes in bytes, measured: all programs, and all programs with the modules and objects of a build.
 PROGRAMS_SIZE, BUILD_SIZE = 10**9, 6 * 10**9
 # Bytes of memory: one cluster alone takes 490 MB.
@@ -164,9 +165,9 @@ def _programs(known: Pins) -> Iterator[Finding]:
     for program in known.programs.values():
         path = cache.place(root, program)
         there = path.is_file() and os.access(path, os.X_OK)
-        feature, absent = (CONTAINERS, "optional") if program.name == "kind" else (CLUSTERS, "missing")
+        feature = {"kind": CONTAINERS, "helm": CHARTS}.get(program.name, CLUSTERS)
         found = str(path) if there else "not installed"
-        outcome: Outcome = "ok" if there else "optional" if absent == "optional" else "missing"
+        outcome: Outcome = "ok" if there else "missing" if feature == CLUSTERS else "optional"
         yield Finding(
             f"{program.name} {program.version}", feature, outcome, found, f"seatrial tools install {program.name}"
         )

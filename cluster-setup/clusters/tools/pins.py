@@ -40,6 +40,7 @@ class Program:
     stamps: tuple[str, ...]
     asset: Asset | None  # None: upstream releases none for this system
     member: str | None  # the program's place in the asset, where that is an archive
+    gomod: str = ""  # the folder below Pins.folder with the go.mod that builds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Pins:
     programs: Mapping[str, Program]
     go_minimum: tuple[int, int]
     go_wheel: str
-    folder: Path  # holds go.mod and go.sum
+    folder: Path  # holds go.mod and go.sum, and the folders of programs that have their own
 
     def choose(self, names: Iterable[str]) -> list[Program]:
         """The named programs in the order of the pins, all of them where none is named. Raises PermanentError."""
@@ -118,4 +119,5 @@ def _program(name: str, release: dict[str, Any], entry: dict[str, Any], os: str,
         asset = Asset(url, checksum, digests)
         member = release["member"].format(**words) if "member" in release else None
     stamps = tuple(stamp.format(**words) for stamp in release.get("stamps", ()))
-    return Program(name, version, release["module"], entry["package"], tuple(entry["version"]), stamps, asset, member)
+    arguments, gomod = tuple(entry["version"]), release.get("gomod", "")
+    return Program(name, version, release["module"], entry["package"], arguments, stamps, asset, member, gomod)

@@ -19,7 +19,7 @@ from clusters.tools.pins import Asset, Pins
 from tests.fakes.golang import FakeGo
 from tests.fakes.releases import Releases, serving
 
-HOSTS = ("dl.k8s.io", "github.com", "api.github.com")
+HOSTS = ("dl.k8s.io", "github.com", "api.github.com", "get.helm.sh")
 
 
 def publish(releases: Releases, pins: Pins) -> None:

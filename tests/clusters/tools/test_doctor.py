@@ -64,11 +64,11 @@ def test_every_row_says_what_it_is_for_and_has_one_command(root: Path, data: Pat
     assert len({row.need for row in found}) == len(found)
 
 
-def test_an_empty_cache_lacks_every_program_but_only_kind_is_optional(root: Path, data: Path) -> None:
+def test_an_empty_cache_lacks_every_program_but_kind_and_helm_are_optional(root: Path, data: Path) -> None:
     found = rows()
     for name, version in VERSIONS.items():
         row = found[f"{name} {version}"]
-        assert row.outcome == ("optional" if name == "kind" else "missing")
+        assert row.outcome == ("optional" if name in {"kind", "helm"} else "missing")
         assert row.mend == f"seatrial tools install {name}"
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1

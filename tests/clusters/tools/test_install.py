@@ -82,7 +82,7 @@ def test_auto_builds_what_the_network_does_not_reach_and_only_that(
 ) -> None:
     watch = Recorder()
     done = run(releases, pins, root, unreached=("github.com",), watch=watch)
-    assert set(done.downloaded) == {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"}
+    assert set(done.downloaded) == {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "helm"}
     assert set(done.built) == set(pins.programs) - set(done.downloaded)
     assert fake_go.built() == [pins.programs[name].package for name in done.built]
     assert program("kwok").read_text().endswith("echo built sigs.k8s.io/kwok/cmd/kwok\n")
@@ -113,7 +113,7 @@ def test_auto_never_builds_instead_of_a_wrong_checksum(
     with pytest.raises(WrongChecksum, match="kind-linux-amd64"):
         run(releases, pins, root, unreached=("dl.k8s.io",))
     assert fake_go.built() == []
-    assert there(root, pins) == {"etcd", "etcdctl", "etcdutl", "kwok", "kwokctl", "metrics-server"}
+    assert there(root, pins) == {"etcd", "etcdctl", "etcdutl", "kwok", "kwokctl", "metrics-server", "helm"}
 
 
 def test_auto_builds_what_the_release_server_does_not_have(
@@ -166,19 +166,27 @@ def test_an_archive_without_the_program_is_a_fault_of_the_pins(releases: Release
 
 def test_go_changes_a_copy_of_our_modules(pins: Pins, root: Path, fake_go: FakeGo, tmp_path: Path) -> None:
     folder = tmp_path / "read-only"
-    folder.mkdir()
-    for name in ("go.mod", "go.sum", "pins.toml"):
-        shutil.copy(pins.folder / name, folder)
-    before = (folder / "go.sum").read_bytes()
-    for path in folder.iterdir():
+    shutil.copytree(pins.folder, folder, ignore=shutil.ignore_patterns("*.py", "package*.json"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path in before:
         path.chmod(0o444)
-    folder.chmod(0o555)
+    for path in (folder, folder / "helm"):
+        path.chmod(0o555)
     installed = pins_module.read(folder, "linux", "amd64")
-    run(Releases(), installed, root, "kind", "kwok", way="build")
-    folder.chmod(0o755)
-    assert len(fake_go.built()) == 2
-    assert (folder / "go.sum").read_bytes() == before
-    assert sorted(p.name for p in folder.iterdir()) == ["go.mod", "go.sum", "pins.toml"]
+    run(Releases(), installed, root, "kind", "kwok", "helm", way="build")
+    for path in (folder, folder / "helm"):
+        path.chmod(0o755)
+    assert fake_go.built()[2:] == ["helm.sh/helm/v4/cmd/helm"]
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_program_with_libraries_of_its_own_is_built_from_its_own_module(
+    pins: Pins, root: Path, fake_go: FakeGo
+) -> None:
+    run(Releases(), pins, root, "kind", "helm", way="build")
+    where = dict(zip(fake_go.built(), fake_go.modules(), strict=True))
+    assert where["sigs.k8s.io/kind"] == "module seatrial.invalid/tools"
+    assert where["helm.sh/helm/v4/cmd/helm"] == "module seatrial.invalid/helm"
 
 
 def test_a_build_that_fails_keeps_what_was_built_before(

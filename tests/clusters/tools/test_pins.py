@@ -13,30 +13,36 @@ from clusters.tools import VERSIONS, pins, program
 SYSTEMS = [("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("darwin", "arm64")]
 
 
+def read(folder: str = "") -> str:
+    return (pins.folder() / folder / "go.mod").read_text()
+
+
+def tools(go_mod: str) -> set[str]:
+    several = re.search(r"^tool \((.*?)^\)", go_mod, re.MULTILINE | re.DOTALL)
+    return set(several[1].split()) if several else set(re.findall(r"^tool (\S+)$", go_mod, re.MULTILINE))
+
+
 @pytest.fixture(scope="module")
 def go_mod() -> str:
-    return (pins.folder() / "go.mod").read_text()
+    return read()
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_go_mod_builds_the_pinned_version(name: str, go_mod: str) -> None:
+def test_go_mod_builds_the_pinned_version(name: str) -> None:
     pinned = pins.pinned().programs[name]
-    required = dict(re.findall(r"^\t(\S+) (v\S+)$", go_mod, re.MULTILINE))
-    tools = re.search(r"^tool \((.*?)^\)", go_mod, re.MULTILINE | re.DOTALL)
-    assert tools is not None
+    go_mod = read(pinned.gomod)
+    required = dict(re.findall(r"^\t(\S+) (v\S+)(?: // indirect)?$", go_mod, re.MULTILINE))
     assert required[pinned.module] == pinned.version
-    assert pinned.package in tools[1].split()
+    assert pinned.package in tools(go_mod)
     # The module that the package itself belongs to: etcd's programs have one each.
     owner = max((m for m in required if pinned.package.startswith(m)), key=len)
     assert required[owner] == pinned.version
 
 
-def test_go_mod_names_no_program_that_is_not_pinned(go_mod: str) -> None:
-    tools = re.search(r"^tool \((.*?)^\)", go_mod, re.MULTILINE | re.DOTALL)
-    assert tools is not None
-    assert set(tools[1].split()) == {
-        p.package for each in (pins.pinned(), pins.of_a_node()[0]) for p in each.programs.values()
-    }
+@pytest.mark.parametrize("folder", ["", "helm"])
+def test_go_mod_names_no_program_that_is_not_pinned(folder: str) -> None:
+    every = [p for each in (pins.pinned(), pins.of_a_node()[0]) for p in each.programs.values()]
+    assert tools(read(folder)) == {p.package for p in every if p.gomod == folder}
 
 
 def test_kubernetes_libraries_have_the_version_of_kubernetes(go_mod: str) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import APIRequestContext, APIResponse, Playwright
 
 from tests.e2e.portal.conftest import Platform
+from webapp.accounts import passwords
 from webapp.accounts.limits import SAME_NAME
+from webapp.workspaces.hub import HubApi
 
 pytestmark = pytest.mark.browser
 Enter = Callable[..., APIRequestContext]
@@ -44,60 +47,119 @@ def enter(playing: Playwright, platform: Platform) -> Iterator[Enter]:
         client.dispose()
 
 
-WORKSPACE = [
-    "/user/nadia/",
-    "/user/nadia/lab",
-    "/user/nadia/tree",
-    "/user/nadia/api/terminals",
-    "/user/nadia/api/contents/",
-    "/user/nadia/files/labs/services/kubeconfig",
-    "/user/nadia/api/kernels",
-    "/user/Nadia/api/terminals",
-    "/user/mallory/../nadia/api/terminals",
-    "/user/mallory/%2e%2e/nadia/api/terminals",
-    "/user/mallory/..%2fnadia/api/terminals",
-    "/hub/user/nadia/api/terminals",
-    "/hub/spawn/nadia",
-]
+@dataclass(frozen=True)
+class Working:
+    """Nadia at work: her workspace runs, and a terminal is open in it."""
+
+    terminal: str
+    secret: str  # what stands in a file of hers
 
 
-@pytest.mark.parametrize("who", ["mallory", ""])
-@pytest.mark.parametrize("path", WORKSPACE)
-def test_another_students_workspace_is_closed(enter: Enter, who: str, path: str) -> None:
+@pytest.fixture(scope="module")
+def working(playing: Playwright, platform: Platform) -> Iterator[Working]:
+    """Her workspace, started as the portal starts it."""
+    client = playing.request.new_context(base_url=platform.address)
+    assert attempt(client, "nadia", platform.passwords["nadia"]).status == 302
+    client.dispose()
+    hub = HubApi(platform.portal.settings)
+    hub.ensure_server("nadia")
+    secret = passwords.draw()
+    diary = {"type": "file", "format": "text", "content": secret}
+    assert hub.at_server("nadia", "PUT", "api/contents/diary.txt", diary).status == 201
+    opened = hub.at_server("nadia", "POST", "api/terminals", {"name": "nadias_shell"})
+    assert opened.status == 200
+    yield Working(str(opened.body["name"]), secret)
+    hub.stop_server("nadia")
+
+
+# Where the Hub asks who it is, and where nobody is led on to it.
+PAGES = ("", "lab", "lab/tree/diary.txt", "files/diary.txt")
+API = ("api/terminals", "api/terminals/{terminal}", "api/contents/", "api/contents/diary.txt", "api/kernels", "api/me")
+
+
+@pytest.mark.parametrize("path", [*PAGES, *API])
+def test_ones_own_workspace_is_open(enter: Enter, working: Working, path: str) -> None:
+    """Or nothing below would prove anything."""
+    client = enter("nadia")
+    assert client.get("/user/nadia/lab").status == 200
+    answer = client.get(f"/user/nadia/{path.format(terminal=working.terminal)}")
+    assert answer.status == 200
+    assert urlsplit(answer.url).path.startswith("/user/nadia/")
+
+
+@pytest.mark.parametrize("who", ["mallory", "instructor", ""])
+@pytest.mark.parametrize("path", [*PAGES, *API])
+def test_another_students_workspace_is_closed(enter: Enter, working: Working, who: str, path: str) -> None:
+    """Also to an instructor: what a student's server serves is the student's, and would run with their rights."""
     client = enter(who)
-    answer = client.get(path)
-    if who:
-        # 424 and 503 are the Hub's, for a workspace of one's own that does not run.
-        assert answer.status in (403, 404, 424, 503), (path, answer.status)
+    address = f"/user/nadia/{path.format(terminal=working.terminal)}"
+    answer = client.get(address)
+    if path in API or who:
+        assert answer.status == 403, (address, answer.status)
     else:
-        assert answer.status in (403, 404) or urlsplit(answer.url).path == "/hub/login", path
-    assert "client-key-data" not in answer.text()
-    made = client.post(path, data="{}", headers={"Content-Type": "application/json"})
-    assert made.status in (403, 404, 405, 424, 503), (path, made.status)
+        assert urlsplit(answer.url).path == "/hub/login", address
+    assert working.secret not in answer.text()
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        # Without a body: a server that refuses before it has read one closes, which the proxy tells as 503.
+        made = client.fetch(address, method=method)
+        assert made.status in (403, 405), (method, address, made.status)
 
 
-@pytest.mark.parametrize("who", ["mallory", "nadia", ""])
-def test_a_websocket_from_elsewhere_is_refused(enter: Enter, platform: Platform, who: str) -> None:
-    """Of another student's terminal always; of one's own where another site's page asks for it."""
-    client = enter(who)
-    if who:
-        client.get("/user/nadia/lab")
+@pytest.mark.parametrize("who", ["mallory", "instructor"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/user/Nadia/api/terminals",
+        "/user/mallory/../nadia/api/terminals",
+        "/user/mallory/%2e%2e/nadia/api/terminals",
+        "/user/mallory/..%2fnadia/api/terminals",
+        "/user//nadia/api/terminals",
+        "/hub/user/nadia/api/terminals",
+        "/hub/spawn/nadia",
+    ],
+)
+def test_no_other_spelling_leads_there(enter: Enter, working: Working, who: str, path: str) -> None:
+    answer = enter(who).get(path)
+    assert working.terminal not in answer.text()
+    assert answer.status in (403, 404, 424), (path, answer.status)  # 424: of one's own, which does not run
+
+
+def handshake(platform: Platform, client: APIRequestContext, path: str, origin: str) -> int:
+    """Ask for a WebSocket as a page of `origin` does; the answer's status."""
     cookies = "; ".join(f"{one['name']}={one['value']}" for one in client.storage_state()["cookies"])
     place = urlsplit(platform.address)
     connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
-    connection.putrequest("GET", "/user/nadia/terminals/websocket/1")
-    for name, value in {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "c2VhdHJpYWwtdHJpYWwtMQ==",
-        "Origin": "http://evil.example",
-        "Cookie": cookies,
-    }.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    assert connection.getresponse().status in (302, 403, 404, 503)
-    connection.close()
+    try:
+        connection.putrequest("GET", path)
+        for name, value in {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "c2VhdHJpYWwtdHJpYWwtMQ==",
+            "Origin": origin,
+            "Cookie": cookies,
+        }.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_terminal_is_its_owners_alone_and_of_our_pages_alone(
+    enter: Enter, platform: Platform, working: Working
+) -> None:
+    path = f"/user/nadia/terminals/websocket/{working.terminal}"
+    own = platform.address
+    nadia = enter("nadia")
+    nadia.get("/user/nadia/lab")
+    assert handshake(platform, nadia, path, own) == 101
+    for elsewhere in ("http://evil.example", "null", own.replace("127.0.0.1", "localhost"), f"{own}1"):
+        assert handshake(platform, nadia, path, elsewhere) == 403, elsewhere
+    for who in ("mallory", "instructor", ""):
+        other = enter(who)
+        other.get("/user/nadia/lab")
+        assert handshake(platform, other, path, own) == 403, who
 
 
 @pytest.mark.parametrize(
@@ -138,6 +200,20 @@ def test_signing_in_leads_nowhere_else(enter: Enter, platform: Platform, there: 
     assert answer.status == 302
     where = urlsplit(answer.headers["location"].replace("\\", "/"))
     assert where.netloc in ("", urlsplit(platform.address).netloc)
+
+
+def test_a_megabyte_in_the_sign_in_form_is_refused_and_nothing_is_held_up(enter: Enter, platform: Platform) -> None:
+    client, size = enter(), 1024 * 1024
+    form = client.get("/hub/login")
+    token = re.search(r'name="_xsrf" value="([^"]*)"', form.text())
+    assert token is not None
+    for field in ("username", "password", "more"):
+        fields = {"username": "nadia", "password": "wrong", "_xsrf": token[1], field: "\N{ELEPHANT}" * (size // 4)}
+        answer = client.post("/hub/login", form=fields, max_redirects=0)
+        assert answer.status in (200, 400, 401, 403, 413), (field, answer.status)
+        assert "Traceback" not in answer.text()
+        assert len(answer.body()) < size // 4, "it is not given back"
+    assert attempt(enter(), "nadia", platform.passwords["nadia"]).status == 302
 
 
 def test_the_sign_in_form_is_our_own(enter: Enter, platform: Platform) -> None:

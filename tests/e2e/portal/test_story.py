@@ -6,58 +6,14 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.portal.conftest import NARROW, PATIENCE, WIDE, Desk
+from tests.e2e.portal.conftest import NARROW, PATIENCE, WIDE, Desk, Lab
+from webapp.accounts import ticket
+from webapp.workspaces.hub import HubApi
 
 pytestmark = pytest.mark.browser
 SIT = Callable[..., Desk]
-
-
-class Lab:
-    """The page of the lab "Services", as one uses it."""
-
-    def __init__(self, desk: Desk) -> None:
-        """Open it."""
-        self.desk, self.page = desk, desk.page
-        self.narrow = (desk.page.viewport_size or {"width": 0})["width"] < 960
-        desk.go("/labs/services")
-
-    def start(self) -> None:
-        """Press Start, and wait for a prompt."""
-        self.page.get_by_role("button", name="Start", exact=True).click()
-        self.ready()
-
-    def ready(self) -> None:
-        """There is a prompt."""
-        expect(self.page.locator("#session")).to_have_attribute("data-state", "running", timeout=PATIENCE)
-        self.show("terminal")
-        expect(self.screen).to_contain_text("$", timeout=PATIENCE)
-
-    @property
-    def screen(self) -> Locator:
-        """The terminal that is shown."""
-        return self.page.locator(".screen.shown .xterm-rows")
-
-    def show(self, part: str) -> None:
-        """On a narrow window one part is seen at a time."""
-        if self.narrow:
-            self.page.locator(f".tabs-narrow [data-view={part}]").click()
-
-    def type(self, command: str, says: str) -> None:
-        """Type a command as a person does, and wait until the terminal says something."""
-        self.show("terminal")
-        self.page.locator(".screen.shown textarea").focus()
-        self.page.keyboard.type(command)
-        self.page.keyboard.press("Enter")
-        expect(self.screen).to_contain_text(says, timeout=PATIENCE)
-
-    def task(self, id: str, outcome: str) -> Locator:
-        """A task, once it is as it should be."""
-        self.show("tasks")
-        task = self.page.locator(f"#task-{id}")
-        expect(task).to_have_attribute("data-outcome", outcome, timeout=PATIENCE)
-        return task
 
 
 def one_sits_down(desk: Desk, name: str) -> None:
@@ -70,8 +26,7 @@ def one_sits_down(desk: Desk, name: str) -> None:
     desk.fits()
     desk.picture("lab-new")
     lab.start()
-    lab.type("kubectl expose deployment web --name=web-pods --cluster-ip=None --port=80", "service/web-pods exposed")
-    lab.task("headless", "passed")
+    lab.solve()
     lab.type("kubectl set selector service web-pods app=weeb", "selector updated")
     broken = lab.task("headless", "failed")
     expect(broken).to_contain_text("headless Service named web-pods that selects app=web")
@@ -83,15 +38,11 @@ def one_sits_down(desk: Desk, name: str) -> None:
     desk.page.reload()
     lab.ready()
     expect(lab.screen).to_contain_text("service/web-pods exposed")
-    lab.task("headless", "passed")
+    lab.task("headless", "passed").evaluate("task => task.scrollIntoView({block: 'start'})")
     desk.fits()
     desk.picture("lab-mended")
-    desk.page.get_by_role("button", name="Raise hand").click()
-    expect(desk.page.get_by_role("button", name="Lower hand")).to_be_visible()
-    desk.page.get_by_role("button", name="Submit", exact=True).click()
-    handed_in = desk.page.locator("#handed-in a")
-    expect(handed_in).to_contain_text(re.compile(r"^2 of 14 points$"), timeout=PATIENCE)
-    handed_in.click()
+    lab.raise_hand()
+    lab.hand_in().click()
     expect(desk.page.locator(".score")).to_contain_text("2")
     desk.fits()
     desk.picture("report")
@@ -101,14 +52,15 @@ def one_sits_down(desk: Desk, name: str) -> None:
     desk.picture("results")
 
 
-@pytest.mark.parametrize(("name", "size"), [("nadia", WIDE), ("student", NARROW)])
+@pytest.mark.parametrize(("name", "size"), [("oscar", WIDE), ("student", NARROW)])
 def test_a_lab_from_sign_in_to_score(desk: SIT, name: str, size: tuple[int, int]) -> None:
     one_sits_down(desk(size), name)
 
 
+@pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_who_teaches_sees_it(desk: SIT, size: tuple[int, int]) -> None:
-    """The students of the tests before, in the class; and a hand that goes up while one looks."""
+    """A student who is at work, in the class; and a hand that goes up while one looks."""
     teacher = desk(size)
     teacher.sign_in("instructor")
     teacher.go("/class")
@@ -119,7 +71,7 @@ def test_who_teaches_sees_it(desk: SIT, size: tuple[int, int]) -> None:
     student.sign_in("nadia")
     lab = Lab(student)
     lab.ready()
-    student.page.get_by_role("button", name="Raise hand").click()
+    lab.raise_hand()
     hands = page.locator(".hands")
     expect(hands).to_contain_text("Nadia O, Brien")
     expect(hands.locator("[data-outcome=passed]")).to_contain_text("Ask for the Pods, not for one address")
@@ -129,7 +81,7 @@ def test_who_teaches_sees_it(desk: SIT, size: tuple[int, int]) -> None:
     row_link.click()
     expect(page.locator("#tasks-now [data-outcome=passed]")).to_have_count(1)
     expect(page.locator(".timeline")).to_contain_text("services/web-pods")
-    expect(page.locator(".timeline")).to_contain_text("kubectl set")
+    expect(page.locator(".timeline")).to_contain_text("kubectl expose")
     # The tasks turn while the teacher looks.
     lab.type("kubectl delete service web-pods", "deleted")
     expect(page.locator("#tasks-now [data-outcome=passed]")).to_have_count(0)
@@ -154,8 +106,9 @@ def test_who_teaches_sees_it(desk: SIT, size: tuple[int, int]) -> None:
     assert '"Nadia O, Brien",services,2.0,14.0' in download.value.path().read_text("utf-8-sig")
 
 
-def test_tabs_of_a_lab(desk: SIT) -> None:
-    """JupyterLab and the picture of the cluster, beside the terminal."""
+@pytest.mark.usefixtures("at_work")
+def test_the_picture_of_the_cluster(desk: SIT) -> None:
+    """The second tab beside the terminal."""
     one = desk()
     one.sign_in("nadia")
     lab = Lab(one)
@@ -165,6 +118,72 @@ def test_tabs_of_a_lab(desk: SIT) -> None:
     one.picture("lab-cluster")
 
 
+@pytest.mark.usefixtures("at_work")
+def test_jupyterlab_in_its_frame(desk: SIT) -> None:
+    """The lab's notebook, its first step run; and when its server has ended, a sentence and then JupyterLab again."""
+    one = desk()
+    one.sign_in("nadia")
+    lab = Lab(one)
+    lab.ready()
+    frame, cell = lab.jupyter()
+    # What is run before there is a kernel has no output.
+    expect(frame.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
+    cell.locator(".cm-content").click()
+    one.page.keyboard.press("Shift+Enter")
+    expect(cell.locator(".jp-OutputArea-output").first).to_contain_text("deployment.apps/web", timeout=PATIENCE)
+    one.picture("lab-jupyter")
+    HubApi(one.platform.portal.settings).stop_server("nadia")
+    pane = one.page.locator("#pane-jupyter")
+    expect(pane).to_contain_text("Your workspace is not running at the moment", timeout=PATIENCE)
+    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    lab.show("terminal")
+    one.page.get_by_role("tab", name="Terminal").first.click()
+    lab.ready()
+    # What JupyterLab says in its console, also of its own server's end, is not our page's.
+    one.seen.leave_out("/user/nadia/")
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_workspace_opens_to_its_owners_browser_alone(desk: SIT) -> None:
+    """Who lost the ticket gets it again without a word, in the page and in JupyterLab's frame; nobody else gets any."""
+    one = desk()
+    one.sign_in("nadia")
+    one.page.context.clear_cookies(name=ticket.COOKIE)
+    lab = Lab(one)
+    lab.ready()
+    frame, cell = lab.jupyter()
+    one.page.context.clear_cookies(name=ticket.COOKIE)
+    frame.locator(":root").evaluate("() => { document.body.replaceChildren(); location.reload(); }")
+    expect(cell).to_contain_text("kubectl get deployments", timeout=PATIENCE)
+    other = desk()
+    other.sign_in("instructor")
+    other.page.goto(f"{one.platform.address}/user/nadia/lab")
+    expect(other.page.locator("body")).to_contain_text("This workspace belongs to somebody else")
+    # What JupyterLab says in its console is not our page's.
+    one.seen.leave_out("/user/nadia/")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_the_hubs_own_pages_are_the_portals(desk: SIT, size: tuple[int, int]) -> None:
+    one = desk(size)
+    one.sign_in("harriet")
+    for name, path in (
+        ("home", "home"),
+        ("token", "token"),
+        ("none", "nothing"),
+        ("admin", "admin"),
+        ("away", "user/harriet/"),
+    ):
+        one.page.goto(f"{one.platform.address}/hub/{path}")
+        expect(one.page.locator(".brand")).to_be_visible()
+        expect(one.page.get_by_role("link", name="To the labs")).to_be_visible()
+        expect(one.page.locator("body")).not_to_contain_text(re.compile("JupyterHub|Server|scopes|None"))
+        one.fits()
+        one.picture(f"hub-{name}")
+    one.seen.leave_out("/hub/")  # those that are refused
+
+
+@pytest.mark.usefixtures("at_work")
 def test_pages_by_keyboard(desk: SIT) -> None:
     """Everything on the class's page is reached with Tab, and what has the focus is seen."""
     teacher = desk()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.fakes.hub import FakeHub, serving
+from tests.fakes.hub import FakeHub
 from tests.webapp.conftest import Browser
 from webapp.accounts import services
 from webapp.accounts.hub import CALLBACK, inside
@@ -21,19 +21,6 @@ from webapp.accounts.signin import COOKIE, digest
 from webapp.app import create_app
 from webapp.database import Database
 from webapp.settings import PREFIX, Settings
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with serving(FakeHub()) as found:
-        yield found
-
-
-@pytest.fixture
-def settings(settings: Settings, hub: FakeHub) -> Settings:
-    """Where the portal looks for the Hub: at the public port."""
-    hub.secret = settings.key("portal")
-    return dataclasses.replace(settings, port=int(hub.url.rpartition(":")[2]))
 
 
 def leave(client: FlaskClient, page: str = f"{PREFIX}/labs/services") -> dict[str, str]:
@@ -120,12 +107,18 @@ def test_a_code_works_once(app: Flask, hub: FakeHub, add_user: Callable[..., Use
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "\x00"}, {"error": "access_denied"}, {"state": "é"}],
+    [{}, {"code": "x"}, {"state": "x"}, {"code": "x", "state": "y"}, {"error": "access_denied"}, {"state": "é"}],
 )
 def test_nonsense_from_the_address_bar_is_refused(app: Flask, answer: dict[str, str]) -> None:
     client = app.test_client()
     leave(client)
     assert come_back(client, answer).status_code == 403
+
+
+def test_an_answer_with_a_nul_in_it_is_no_page(app: Flask) -> None:
+    client = app.test_client()
+    leave(client)
+    assert come_back(client, {"code": "x", "state": "\x00"}).status_code == 404
 
 
 def test_a_code_that_the_hub_does_not_know_is_refused(app: Flask, hub: FakeHub) -> None:

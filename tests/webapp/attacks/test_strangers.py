@@ -104,6 +104,42 @@ def test_no_form_is_taken_without_its_own_token(  # noqa: PLR0917 - fixtures
     assert workspace.asked == []
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Referer": "http://localhost/user/mallory/lab"},
+        {"Referer": "http://localhost/user/mallory/files/evil.html", "Sec-Fetch-Site": "same-origin"},
+        {"Referer": "http://localhost/hub/home"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_a_page_of_a_workspace_presses_no_button_even_with_the_token(
+    app: Flask, database: Database, victim: Victim, workspace: Workspace, headers: dict[str, str]
+) -> None:
+    """It is of the same origin, so that it could read the token."""
+    before = state(database)
+    for method, address in routes(app, victim, changing=True):
+        answer = victim.browser.client.open(
+            PREFIX + address, method=method, headers={"X-CSRF-Token": victim.browser.csrf, **headers}
+        )
+        assert answer.status_code == 403, (method, address)
+        assert "not sent from a page of the portal" in answer.text
+    assert state(database) == before
+    assert workspace.asked == []
+
+
+@pytest.mark.parametrize("referer", ["", "http://localhost/services/portal/labs/services", "http://[", "/users/"])
+def test_our_own_pages_buttons_work(victim: Victim, database: Database, referer: str) -> None:
+    before = state(database)
+    answer = victim.browser.client.post(
+        f"{PREFIX}/labs/services/hand",
+        headers={"X-CSRF-Token": victim.browser.csrf, "Referer": referer, "Sec-Fetch-Site": "same-origin"},
+    )
+    assert answer.status_code == 303
+    assert state(database) != before
+
+
 def test_a_token_of_another_sign_in_of_the_same_user_is_none(victim: Victim, sign_in: Callable[..., Browser]) -> None:
     elsewhere = sign_in("vera")
     assert elsewhere.csrf != victim.browser.csrf

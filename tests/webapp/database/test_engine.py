@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
@@ -231,3 +232,13 @@ class TestPostgresql:
         with database.reading() as db:
             assert db.scalar(text("SELECT 1")) == 1
         database.close()
+
+
+def test_a_connection_that_is_given_back_too_late_is_closed(database: Database) -> None:
+    with database.reading() as db:
+        held = db.connection().connection.dbapi_connection
+        assert held is not None
+        database.close()
+        assert db.scalar(text("SELECT 1")) == 1  # whoever works with it can finish
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
+        held.cursor().execute("SELECT 1")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from grader import evidence as documents_of_evidence
 from tests.webapp.grading.conftest import note
@@ -123,7 +124,9 @@ def test_the_best_of_the_grades_that_count(database: Database, lamp: Path, add_u
         assert [s.id for s in services.history(db, ada, "lamp")][1] == good.id
 
 
-@pytest.mark.parametrize("name", ['O, "Brien"', "=cmd|' /C calc'!A0", "line\nbreak", "\U0001f469‍\U0001f680", "-1+1"])
+@pytest.mark.parametrize(
+    "name", ['O, "Brien"', "=cmd|' /C calc'!A0", "line\nbreak", "\U0001f469‍\U0001f680", "-1+1", " =1", "\n+1", "＝1"]
+)
 def test_csv_survives_every_name(database: Database, lamp: Path, add_user: Users, handed_in: Made, name: str) -> None:
     user = add_user("ada")
     with database.transaction() as db:
@@ -136,8 +139,37 @@ def test_csv_survives_every_name(database: Database, lamp: Path, add_user: Users
         text = services.scores_csv(db)
     header, line = list(csv.reader(io.StringIO(text, newline="")))
     told: dict[str, Any] = dict(zip(header, line, strict=True))
-    assert told["name"].lstrip("'") == name and not told["name"].startswith(("=", "-"))
+    assert told["name"].lstrip("'") == name and told["name"].lstrip()[0] not in "=-+＝"
     assert (told["user"], told["lab"], told["score"], told["submissions"]) == ("ada", "lamp", "1.0", "2")
+
+
+def test_csv_has_every_student_in_every_lab(database: Database, lamp: Path, add_user: Users, handed_in: Made) -> None:
+    ada, gone = add_user("ada"), add_user("gone")
+    add_user("bob", display_name="@Bob")
+    add_user("ida", Role.INSTRUCTOR)
+    handed_in(ada, note("green"))
+    with database.transaction() as db:
+        row = db.get(User, gone.id)
+        assert row is not None
+        row.active = False
+        db.add(Submission(user_id=ada.id, lab="an-old-lab"))
+        text = services.scores_csv(db)
+    told = [(r["user"], r["name"], r["lab"], r["score"], r["submissions"]) for r in csv.DictReader(io.StringIO(text))]
+    assert told == [
+        ("ada", "", "an-old-lab", "", "1"),
+        ("ada", "", "lamp", "1.0", "1"),
+        ("bob", "'@Bob", "lamp", "", "0"),
+    ]
+
+
+def test_a_history_reads_no_reports(database: Database, lamp: Path, add_user: Users, handed_in: Made) -> None:
+    ada = add_user("ada")
+    handed_in(ada, note("green"))
+    with database.reading() as db:
+        for found in (services.history(db, ada), services.history(db, ada, "lamp")):
+            (grade,) = found[0].grades
+            assert "report" in inspect(grade).unloaded
+        assert services.owned(db, ada, found[0].id).grades[0].report["lab"] == "lamp"
 
 
 def test_evidence_that_is_not_there_yet(database: Database, add_user: Users) -> None:

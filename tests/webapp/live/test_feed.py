@@ -22,6 +22,7 @@ from webapp.live.rows import GONE, Row, read
 from webapp.live.services import Feeds, Viewer
 from webapp.sessions.access import Stand
 from webapp.sessions.models import Desired, LabSession, Observed
+from webapp.workspaces import faults, places
 
 STAND = Stand(Path("/admin"), Path("/student"), "student", "c1")
 
@@ -98,6 +99,32 @@ def ended(done: Callable[[], bool]) -> None:
         if one.name.startswith("live-") and one.name != "live-rows":
             one.join(30)
     assert done()
+
+
+def test_an_ended_workspace_is_told_with_the_session(
+    database: Database, session: LabSession, lookers: Lookers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.live.rows.stand", lambda db, session: STAND)
+    monkeypatch.setattr("webapp.live.rows.EVERY", 0.02)
+    feeds = Feeds(database, opener=lookers, linger=0.0, workspaces=tmp_path)
+    viewer = feeds.subscribe(session.id, 1, owner=True)
+    try:
+        assert told_of_workspace(viewer) is None
+        place = places.of(tmp_path, session.user_id)
+        place.make()
+        faults.leave(place, "Your workspace was ended because it ate too much.")
+        assert told_of_workspace(viewer) == "Your workspace was ended because it ate too much."
+    finally:
+        feeds.close()
+
+
+def told_of_workspace(viewer: Viewer) -> str | None:
+    """What the next event of the session says of it."""
+    while True:
+        for event in viewer.next(60) or pytest.fail("the stream has ended"):
+            if event.name == "session":
+                found: str | None = json.loads(event.data)["workspace_fault"]
+                return found
 
 
 def test_two_viewers_share_one_look_and_the_last_one_ends_it(
@@ -233,10 +260,17 @@ def test_closing_ends_every_stream_and_every_thread(feeds: Feeds, session: LabSe
         feeds.subscribe(session.id, 9, owner=True)
 
 
+@pytest.mark.usefixtures("lookers")
 def test_it_is_written_down_that_the_student_looks_and_not_that_the_instructor_does(
-    feeds: Feeds, session: LabSession, lookers: Lookers, database: Database, change: Callable[..., None]
+    feeds: Feeds,
+    session: LabSession,
+    database: Database,
+    change: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import datetime
+
+    from webapp.live import rows
 
     long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -256,12 +290,19 @@ def test_it_is_written_down_that_the_student_looks_and_not_that_the_instructor_d
     change(fault="two")
     until(owner, "session", fault="two")
     assert last() > long_ago
-    # Once a minute: what is put back stays.
+    # That the page stays open is no activity, for as long as it may be.
+    monkeypatch.setattr(rows, "TOUCH_EVERY", 0.0)
     change(last_activity_at=long_ago, fault="three")
     until(owner, "session", fault="three")
     change(fault="four")
     until(owner, "session", fault="four")
     assert last() == long_ago
+    # But whoever waits for a cluster is there.
+    change(observed=Observed.WAITING, fault="five")
+    until(owner, "session", fault="five")
+    change(fault="six")
+    until(owner, "session", fault="six")
+    assert last() > long_ago
 
 
 def test_rows_that_are_not_there_and_places_in_the_queue(

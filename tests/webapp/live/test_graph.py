@@ -71,6 +71,27 @@ def test_everything_finds_what_it_belongs_to() -> None:
     assert (pod["state"], pod["detail"], pod["node"]) == ("ok", "running", "node-1")
 
 
+@pytest.mark.parametrize(
+    ("selector", "endpoints", "state", "detail"),
+    [
+        ({"app": "web"}, [], "bad", "ClusterIP: selects no Pod"),
+        ({"app": "web"}, [{"targetRef": {"kind": "Pod", "name": "web-1-x"}}], "ok", "ClusterIP"),
+        ({}, [], "ok", "ClusterIP"),  # Its endpoints are somebody else's to write.
+    ],
+)
+def test_a_service_that_reaches_nobody_is_in_trouble(
+    selector: dict[str, str], endpoints: list[object], state: str, detail: str
+) -> None:
+    slices = thing(
+        "EndpointSlice", "web-abc", metadata={"labels": {"kubernetes.io/service-name": "web"}}, endpoints=endpoints
+    )
+    (service,) = picture(thing("Service", "web", spec={"selector": selector}), slices)["nodes"]
+    assert (service["state"], service["detail"]) == (state, detail)
+    # Before its controller has looked at it, nobody knows.
+    (service,) = picture(thing("Service", "web", spec={"selector": selector}))["nodes"]
+    assert service["state"] == "ok"
+
+
 def test_a_pod_that_replaces_another_is_another() -> None:
     one, two = (thing("Pod", "db-0", metadata={"uid": uid}, status=READY) for uid in ("first", "second"))
     assert [n["id"] for n in picture(one)["nodes"] + picture(two)["nodes"]] == ["first", "second"]

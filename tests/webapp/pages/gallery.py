@@ -1,8 +1,9 @@
-"""Every student's page in every state, as pictures: wide and narrow, light and dark.
+"""Every page in every state, as pictures: wide and narrow, light and dark.
 
-    python tests/webapp/pages/gallery.py FOLDER [WORD]    only pages whose name contains WORD
+    python tests/webapp/pages/gallery.py FOLDER [GROUP]    only pages of one group, the first word of their names
 
-The portal is the real one over a database of its own; the workspace, its terminals and the stream of events are played.
+The portal is the real one over a database of its own; the workspace, its terminals and the stream of events are played,
+and the Hub's pages are drawn from its templates.
 Prints what a browser's console said, and ends with 1 if it said anything.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from jinja2 import Environment, FileSystemLoader
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, sync_playwright
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
@@ -35,8 +37,12 @@ from webapp.database import Database, upgrade
 from webapp.database.base import now
 from webapp.grading.models import Grade, Submission, SubmissionState
 from webapp.sessions.models import Desired, HintTaken, LabSession, Observed, PoolCluster, PoolState
+from webapp.sessions.reconciler.loop import GONE
+from webapp.sessions.reconciler.preparing import LOST
 from webapp.settings import PREFIX, Settings, from_environment
 
+SCOPES = "Action is not authorized with current scopes; requires any of [admin-ui]"
+GROUPS = ("catalogue", "lab", "results", "submission", "error", "class", "hub")
 SIZES = {"1280": (1280, 800), "390": (390, 844)}
 SCHEMES = ("light", "dark")
 PROMPT = "\x1b[1;32mada\x1b[0m:\x1b[1;34m~/labs/services\x1b[0m$ "
@@ -98,6 +104,17 @@ class Shot:
     user: str
     act: Callable[[Page], None] | None = None
     events: tuple[tuple[str, dict[str, Any]], ...] = ()
+    hub: dict[str, Any] | None = None  # what the Hub gives its template, for a page of the Hub's
+    mute: bool = False  # the workspace does not answer
+
+    def __post_init__(self) -> None:
+        """A page of no group would be photographed by hand alone."""
+        assert self.group in GROUPS, self.name
+
+    @property
+    def group(self) -> str:
+        """The first word of the name."""
+        return self.name.partition("-")[0]
 
 
 def report(passed: int, *, hostile: bool = False) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def report(passed: int, *, hostile: bool = False) -> dict[str, Any]:
             "The Service orders selects app=order, and no Pod carries that label. The Pods of the Deployment orders "
             "carry app=orders. Is the last letter missing?"
         )
-        message = f"{task.title}: this is not as it should be yet."
+        message = "All of it is as it should be." if done else "This is not as it should be yet."
         if hostile:
             message, why = "<script>alert(1)</script> \u202egnp", "<img src=x onerror=alert(2)>" + "\U0001f9ea" * 40
         check = {"kind": "match", "outcome": outcome, "message": message, "hidden": False}
@@ -149,6 +166,7 @@ class Stage:
                 ("nina", Role.STUDENT, "Nina New"),
                 ("ada", Role.STUDENT, "Ada Lovelace"),
                 ("wim", Role.STUDENT, "Wim Waits"),
+                ("lou", Role.STUDENT, "Lou Lost"),
                 ("eva", Role.STUDENT, "\u202eEva <script>alert(1)</script> \U0001d508\U0001f9ed\u0301 " + "x" * 60),
                 ("ida", Role.INSTRUCTOR, "Ida Instructor"),
             )
@@ -171,6 +189,23 @@ class Stage:
         self.hostile = self.submission(eva, "services", report(2, hostile=True))
         self.waiting = self.submission(wim, "services")
         self.failed = self.submission(wim, "first-pod", state=SubmissionState.FAILED, fault=fault)
+        self.retried(self.failed)
+        lou = self.users["lou"]
+        self.session(lou, "services", Desired.RUNNING, Observed.RUNNING).fault = LOST
+        self.lost = self.submission(lou, "services", state=SubmissionState.FAILED, fault=GONE)
+        self.hand(ada, "services", 12)
+        self.hand(eva, "services", 3)
+
+    def retried(self, submission: str) -> None:
+        """It is tried again in a while."""
+        row = self.db.get(Submission, submission)
+        assert row is not None
+        row.retry_at = now() + datetime.timedelta(minutes=2)
+
+    def hand(self, user: User, lab: str, minutes: int) -> None:
+        """Raise a student's hand so many minutes ago."""
+        row = self.db.query(LabSession).filter_by(user_id=user.id, lab=lab).one()
+        row.hand_raised_at = now() - datetime.timedelta(minutes=minutes)
 
     def session(
         self,
@@ -230,6 +265,14 @@ def shots(stage: Stage) -> list[Shot]:
 
         return act
 
+    def silent(page: Page) -> None:
+        tab("terminal")(page)
+        page.locator("#terminal-notice").filter(has_text="does not answer").wait_for()
+
+    def away(page: Page) -> None:
+        tab("jupyter")(page)
+        page.locator("#pane-jupyter").filter(has_text="not running").wait_for()
+
     def reset(page: Page) -> None:
         page.get_by_role("button", name="Reset").first.click()
 
@@ -248,6 +291,10 @@ def shots(stage: Stage) -> list[Shot]:
         Shot("lab-running-cluster", "/labs/services", "ada", tab("cluster"), tasks),
         Shot("lab-run", "/labs/services", "ada", run, tasks),
         Shot("lab-reset", "/labs/services", "ada", reset, tasks),
+        Shot("lab-lost", "/labs/services", "lou", events=tasks),
+        Shot("lab-given-up", "/labs/services", "lou", tab("tasks"), tasks),
+        Shot("lab-workspace-away", "/labs/services", "ada", silent, tasks, mute=True),
+        Shot("lab-jupyter-away", "/labs/services", "ada", away, tasks, mute=True),
         Shot("lab-waiting", "/labs/services", "wim"),
         Shot("lab-preparing", "/labs/reconciliation", "ada"),
         Shot("lab-stopped", "/labs/hpa", "ada"),
@@ -255,15 +302,57 @@ def shots(stage: Stage) -> list[Shot]:
         Shot("lab-hostile", "/labs/services", "eva", tab("tasks"), (("tasks", report(2, hostile=True)),)),
         Shot("results-none", "/results", "nina"),
         Shot("results", "/results", "ada"),
+        Shot("results-failed", "/results", "wim"),
+        Shot("results-given-up", "/results", "lou"),
         Shot("submission", f"/results/{stage.graded}", "ada"),
         Shot("submission-full", f"/results/{stage.full}", "ada"),
         Shot("submission-waiting", f"/results/{stage.waiting}", "wim"),
         Shot("submission-failed", f"/results/{stage.failed}", "wim"),
+        Shot("submission-given-up", f"/results/{stage.lost}", "lou"),
         Shot("submission-hostile", f"/results/{stage.hostile}", "eva"),
         Shot("error-404", "/labs/nothing", "ada"),
         Shot("error-403", "/class", "ada"),
         Shot("class", "/class", "ida"),
+        Shot("class-student", f"/class/{stage.users['ada'].id}/services", "ida"),
+        Shot("class-student-hostile", f"/class/{stage.users['eva'].id}/services", "ida"),
+        Shot("class-student-none", f"/class/{stage.users['nina'].id}/services", "ida"),
+        Shot("class-submission", f"/class/submissions/{stage.graded}", "ida"),
+        Shot("class-given-up", f"/class/submissions/{stage.lost}", "ida"),
+        Shot("class-regrade", "/class/regrade/services", "ida"),
+        *hub(),
     ]
+
+
+def hub() -> list[Shot]:
+    """The pages that the Hub draws from our templates: where, and what it gives them."""
+    form = {"authenticator_login_url": "/hub/login", "xsrf": "x", "username": "", "login_service": ""}
+    wrong = {**form, "username": "ada", "login_error": "Invalid username or password"}
+    workspace = {"url": "/hub/spawn/ada", "spawn_url": "/hub/spawn/ada"}
+    broken = {**workspace, "failed": True, "failed_message": "the workspace does not start: its home is full"}
+    pages: list[tuple[str, str, dict[str, Any]]] = [
+        ("login", "login.html", form),
+        ("login-wrong", "login.html", wrong),
+        ("login-elsewhere", "login.html", {**form, "login_service": "Harbour University"}),
+        ("logout", "logout.html", {}),
+        ("home", "home.html", {**workspace, "default_server": {"active": False}}),
+        ("home-running", "home.html", {**workspace, "default_server": {"active": True}}),
+        ("not-running", "not_running.html", workspace),
+        ("not-started", "not_running.html", broken),
+        ("starting", "spawn_pending.html", {}),
+        ("stopping", "stop_pending.html", {}),
+        ("token", "token.html", {}),
+        ("error-403", "error.html", {"status_code": 403, "status_message": SCOPES, "message": SCOPES}),
+        ("error-404", "error.html", {"status_code": 404, "status_message": "None"}),
+        ("error-503", "error.html", {"status_code": 503, "status_message": "Service Unavailable"}),
+    ]
+    return [Shot(f"hub-{name}", f"/../../hub/{file}", "ada", hub=given) for name, file, given in pages]
+
+
+def hub_page(file: str, given: dict[str, Any]) -> str:
+    """A page as the Hub draws it: what it is not given is a fault here."""
+    folder = Path(__file__).parents[3] / "webapp" / "web" / "templates" / "hub"
+    loader = Environment(loader=FileSystemLoader(folder), autoescape=True)
+    return loader.get_template(file).render(given)
 
 
 @contextmanager
@@ -284,6 +373,10 @@ def play(page: Page, shot: Shot) -> None:
     """The workspace, its terminals and the stream of events."""
 
     def terminal(socket: WebSocketRoute) -> None:
+        if shot.mute:
+            socket.close()
+            return
+
         def heard(message: str | bytes) -> None:
             kind, *content = json.loads(message)
             if kind == "stdin":
@@ -305,7 +398,11 @@ def play(page: Page, shot: Shot) -> None:
         route.fulfill(body=body, content_type="text/event-stream")
 
     page.route_web_socket("**/terminals/websocket/**", terminal)
-    page.route("**/user/**", lambda route: route.fulfill(body="<p>JupyterLab</p>", content_type="text/html"))
+    if shot.hub is not None:
+        body = hub_page(shot.path.rpartition("/")[2], shot.hub)
+        page.route("**/hub/**", lambda route: route.fulfill(body=body, content_type="text/html"))
+    if not shot.mute:
+        page.route("**/user/**", lambda route: route.fulfill(body="<p>JupyterLab</p>", content_type="text/html"))
     page.route("**/labs/*/terminals", terminals)
     page.route("**/labs/*/events", stream)
 
@@ -317,9 +414,9 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
         context = browser.new_context(viewport={"width": width, "height": height}, timezone_id="Europe/Berlin")
         context.add_cookies([{"name": signin.COOKIE, "value": cookie, "url": f"{address}{PREFIX}/"}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # a machine that does other things is slow
         where = f"{shot.name} {size}"
-        if not shot.name.startswith("error"):  # A browser tells of every page that is an error.
+        if not shot.name.startswith("error") and not shot.mute:  # A browser tells of every page that is an error.
             page.on("console", lambda m, w=where: said.append(f"{w}: {m.type}: {m.text}") if m.type != "log" else None)
         page.on("pageerror", lambda e, w=where: said.append(f"{w}: {e}"))
         play(page, shot)
@@ -329,12 +426,15 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
             page.wait_for_selector(".task[data-outcome]", state="attached")
         if shot.act is not None:
             shot.act(page)
-        if page.locator(".screen.shown .xterm-rows").is_visible():
+        if page.locator(".screen.shown .xterm-rows").is_visible() and not shot.mute:
             page.locator(".screen.shown .xterm-rows").filter(has_text="web").wait_for()
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             said.append(f"{where}: the page is {wide} px wider than the window")
         whole = not page.locator(".lab").count()
+        deep = page.evaluate("document.documentElement.scrollHeight - document.documentElement.clientHeight")
+        if not whole and deep > 0:
+            said.append(f"{where}: the lab's page is {deep} px deeper than the window, and scrolls away")
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.screenshot(path=folder / f"{shot.name}-{size}-{scheme}.png", full_page=whole)
@@ -342,8 +442,8 @@ def photograph(browser: Browser, address: str, shot: Shot, cookie: str, folder: 
     return said
 
 
-def take(browser: Browser, folder: Path, word: str = "") -> list[str]:
-    """Photograph the pages whose name contains a word, into a folder. Returns what was wrong with them."""
+def take(browser: Browser, folder: Path, group: str = "") -> list[str]:
+    """Photograph the pages of a group, or all, into a folder. Returns what was wrong with them."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
         settings: Settings = from_environment({"SEATRIAL_DATA": f"{data}/portal"})
@@ -352,7 +452,7 @@ def take(browser: Browser, folder: Path, word: str = "") -> list[str]:
         with database.transaction() as db:
             stage = Stage(db)
             cookies = {name: signin.begin(db, user) for name, user in stage.users.items()}
-            wanted = [shot for shot in shots(stage) if word in shot.name]
+            wanted = [shot for shot in shots(stage) if group in ("", shot.group)]
         said: list[str] = []
         app = create_app(settings)
         with served(app) as address:
@@ -368,11 +468,11 @@ def main() -> int:
     """Take the pictures; 1 if anything was wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("word", nargs="?", default="")
+    parser.add_argument("group", nargs="?", default="", choices=["", *GROUPS])
     chosen = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        said = take(browser, chosen.folder, chosen.word)
+        said = take(browser, chosen.folder, chosen.group)
         browser.close()
     for line in said:
         print(line)

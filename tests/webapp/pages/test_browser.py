@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, Playwright, Route, WebSocketRoute, expect
+from sqlalchemy import select, update
 
 from tests.e2e.portal.conftest import chromium
 from tests.webapp.conftest import Browser
-from tests.webapp.pages.gallery import report, served, take
+from tests.webapp.pages.gallery import GROUPS, report, served, take
 from webapp.accounts import signin
 from webapp.database import Database
 from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
+from webapp.sessions.reconciler.preparing import LOST
 from webapp.settings import PREFIX
 
 pytestmark = pytest.mark.browser
@@ -54,17 +58,36 @@ class Workspace:
         self.opened: list[str] = []
         self.closed: list[str] = []
         self.refusal = ""
+        # Whether it answers at all; how many of the next connections say nothing; whether what is typed is echoed.
+        self.there = True
+        self.mute = 0
+        self.echo = True
+
+    def page(self, route: Route) -> None:
+        """A page of the workspace, or the Hub's in its place."""
+        if self.there:
+            route.fulfill(body="<p>Jupyter</p>", content_type="text/html")
+        else:
+            route.continue_()  # A page that is none of the workspace's, and may not be framed.
 
     def socket(self, socket: WebSocketRoute) -> None:
         """A terminal is connected to: what stood on it comes first."""
         name = socket.url.rpartition("/")[2]
         self.opened.append(name)
+        if name not in self.names or not self.there:
+            socket.close()  # As Jupyter does with a terminal that it does not know, the Hub where no server is.
+            return
+        if self.mute:
+            self.mute -= 1
+            return
         self.sockets[name] = socket
 
         def heard(message: str | bytes) -> None:
             kind, *content = json.loads(message)
             if kind == "stdin":
                 self.typed[name] = self.typed.get(name, "") + content[0]
+                if self.echo:
+                    socket.send(json.dumps(["stdout", content[0].replace("\r", "\r\n")]))
 
         socket.on_message(heard)
         socket.send(json.dumps(["setup", {}]))
@@ -73,7 +96,7 @@ class Workspace:
     def api(self, route: Route) -> None:
         """The portal's own answers about terminals."""
         if self.refusal:
-            route.fulfill(status=409, json={"error": self.refusal})
+            route.fulfill(status=401 if self.refusal == "signed out" else 409, json={"error": self.refusal})
         elif route.request.method == "POST":
             self.names.append(f"services_{len(self.names):06x}")
             route.fulfill(status=201, json={"name": self.names[-1]})
@@ -81,7 +104,7 @@ class Workspace:
             self.closed.append(route.request.url.rpartition("/")[2])
             route.fulfill(status=204)
         else:
-            route.fulfill(json={"terminals": self.names})
+            route.fulfill(json={"terminals": self.names if self.there else []})
 
 
 @pytest.fixture
@@ -102,18 +125,22 @@ def open_lab(
     cookie = student.client.get_cookie(signin.COOKIE, path=f"{PREFIX}/")
     assert cookie is not None
     said: list[str] = []
+    # A browser notes each connection that is refused; that they are is what some tests play.
+    refused = re.compile(r"WebSocket connection to|a status of 40[149]|Error Code 401|frame-ancestors|/user/sam/")
     contexts = []
     with served(app) as address:
 
-        def open_it(width: int = 1280, **more: Any) -> Page:
+        def open_it(width: int = 1280, *, clock: bool = False, **more: Any) -> Page:
             context = browser.new_context(viewport={"width": width, "height": 800}, **more)
             contexts.append(context)
             context.add_cookies([{"name": signin.COOKIE, "value": cookie.value, "url": address + PREFIX}])
             page = context.new_page()
-            page.on("console", lambda m: said.append(m.text))
+            if clock:
+                page.clock.install()
+            page.on("console", lambda m: said.append(m.text) if not refused.search(f"{m.text} {m.location}") else None)
             page.on("pageerror", lambda e: said.append(str(e)))
             page.route_web_socket("**/terminals/websocket/**", workspace.socket)
-            page.route("**/user/**", lambda route: route.fulfill(body="<p>Jupyter</p>", content_type="text/html"))
+            page.route("**/user/**", workspace.page)
             page.route("**/labs/*/terminals**", workspace.api)
             page.route("**/labs/*/terminals/**", workspace.api)
             page.route(
@@ -206,7 +233,7 @@ def test_a_shell_that_ends_is_told_and_another_can_be_had(open_lab: Callable[...
     expect(rows(page)).to_contain_text("$")
     workspace.sockets["services_0a1b2c"].send(json.dumps(["disconnect", 1]))
     workspace.sockets["services_0a1b2c"].close()
-    expect(page.locator("#terminal-said")).to_have_text("The shell has ended.")
+    expect(page.locator("#terminal-notice")).to_have_text("The shell has ended.")
     page.get_by_role("button", name="New terminal").click()
     expect(rows(page)).to_contain_text("services_000001")
 
@@ -226,6 +253,173 @@ def test_a_socket_that_talks_nonsense_breaks_nothing(open_lab: Callable[..., Pag
         workspace.sockets["services_0a1b2c"].send(nonsense)
     workspace.sockets["services_0a1b2c"].send(json.dumps(["stdout", "still here"]))
     expect(rows(page)).to_contain_text("still here")
+
+
+def test_a_terminal_that_is_gone_is_dropped_and_another_opened(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    """The workspace was killed and started anew: Jupyter knows none of its terminals any more."""
+    page = open_lab()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    workspace.names = []
+    workspace.sockets["services_0a1b2c"].close()
+    expect(rows(page)).to_contain_text("services_000000")
+    expect(page.locator("#terminal-notice")).to_contain_text("Your workspace was started anew")
+    expect(page.locator(".terminal-bar .close")).to_have_count(1)
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    page.keyboard.type("ls")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+
+
+def test_why_a_workspace_was_ended_is_told_until_it_was_read(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    why = "Your workspace used up its memory, and was ended. Your files are kept."
+    tell(page, "session", {"workspace_fault": why})
+    workspace.names = []
+    workspace.sockets["services_0a1b2c"].close()
+    expect(rows(page)).to_contain_text("services_000000")
+    expect(page.locator("#terminal-notice")).to_have_text(why)
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    page.keyboard.type("ls")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+    page.reload()
+    expect(rows(page)).to_contain_text("services_000000")
+    tell(page, "session", {"workspace_fault": why})
+    tell(page, "session", {"workspace_fault": why})
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+
+
+def test_a_workspace_that_is_away_is_told_and_waited_for(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab(390)
+    page.get_by_role("tab", name="Terminal").click()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    workspace.there = False
+    workspace.sockets["services_0a1b2c"].close()
+    expect(page.locator("#terminal-notice")).to_contain_text("Your workspace does not answer. It is started again")
+    workspace.names, workspace.there = [], True
+    expect(rows(page)).to_contain_text("services_000000")
+
+
+def test_a_workspace_that_ended_with_its_session_is_not_asked_for_ever(
+    open_lab: Callable[..., Page], workspace: Workspace, database: Database
+) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    with database.transaction() as db:
+        row = db.query(LabSession).one()
+        row.desired, row.observed = Desired.STOPPED, Observed.STOPPED
+    tell(page, "session", {})
+    expect(page.locator("#session")).to_have_attribute("data-state", "stopped")
+    workspace.there = False
+    workspace.sockets["services_0a1b2c"].close()
+    expect(page.get_by_text("The terminal opens when the lab is started.")).to_be_visible()
+    expect(page.locator("#terminal-notice")).to_contain_text("comes back when the lab is started")
+    expect(page.locator(".terminal-bar .close")).to_have_count(0)
+
+
+def test_a_websocket_that_says_nothing_is_given_up_and_tried_again(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    workspace.mute = 3
+    page = open_lab(clock=True)
+    expect(page.locator("#terminal-said")).to_have_text("Connecting …")
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#terminal-notice")).to_contain_text("Connecting again")
+    while workspace.mute:
+        page.clock.run_for(11_000)
+    page.clock.run_for(11_000)
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+    assert set(workspace.opened) == {"services_0a1b2c"}
+
+
+def test_a_connection_that_is_half_open_is_made_anew(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    """What is typed comes nowhere, and nobody says so: after a sleep of the machine, or behind a router that forgot."""
+    page = open_lab(clock=True)
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    workspace.echo = False
+    page.get_by_role("button", name="Terminal 1", exact=True).click()
+    page.keyboard.type("ls")
+    assert workspace.opened == ["services_0a1b2c"]
+    workspace.echo = True
+    page.clock.run_for(11_000)
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    assert workspace.opened == ["services_0a1b2c"] * 2
+    page.keyboard.type("pwd")
+    expect(rows(page)).to_contain_text("pwd")
+    page.clock.run_for(60_000)
+    assert len(workspace.opened) == 2, "a connection that answers is left alone"
+
+
+def test_after_a_sleep_every_connection_is_made_anew(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab(clock=True)
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    page.clock.fast_forward(3_600_000)  # each timer fires once at most, as on a laptop that was closed
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    assert workspace.opened == ["services_0a1b2c"] * 2
+
+
+def test_a_page_whose_user_has_signed_out_says_so_and_goes_on_afterwards(
+    open_lab: Callable[..., Page], workspace: Workspace
+) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    (cookie,) = [one for one in page.context.cookies() if one["name"] == signin.COOKIE]
+    page.context.clear_cookies()
+    workspace.refusal = "signed out"
+    workspace.there = False
+    workspace.sockets["services_0a1b2c"].close()
+    expect(page.locator("#terminal-notice")).to_contain_text("You are not signed in any more")
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    asked = len(workspace.opened)
+    page.context.add_cookies([cookie])  # type: ignore[list-item] # as in another window
+    workspace.refusal, workspace.there = "", True
+    tell(page, "session", {})
+    expect(rows(page)).to_contain_text("services_0a1b2c")
+    expect(page.locator("#terminal-notice")).to_be_hidden()
+    expect(page.get_by_role("link", name="Sign in")).to_have_count(0)
+    assert len(workspace.opened) == asked + 1
+
+
+def test_a_form_after_a_sign_out_leads_to_signing_in(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Raise hand").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def test_a_frame_is_never_a_blocked_page(open_lab: Callable[..., Page], workspace: Workspace) -> None:
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    page.get_by_role("tab", name="JupyterLab").click()
+    frame = page.locator("#pane-jupyter iframe")
+    expect(frame).to_be_visible()
+    expect(page.frame_locator("#pane-jupyter iframe").locator("body")).not_to_be_empty()
+    workspace.there = False
+    page.evaluate("document.querySelector('#pane-jupyter iframe').contentWindow.location.reload()")
+    expect(page.locator("#pane-jupyter")).to_contain_text("Your workspace is not running at the moment")
+    expect(frame).to_have_count(0)
+    workspace.there = True
+    expect(frame).to_be_visible()
+
+
+def test_a_lost_cluster_is_told_until_it_was_read(open_lab: Callable[..., Page], database: Database) -> None:
+    page = open_lab()
+    expect(page.locator("#session")).to_contain_text("is running")
+    with database.transaction() as db:
+        db.query(LabSession).one().fault = LOST
+    tell(page, "session", {"fault": LOST})
+    told = page.locator("#session .notice")
+    expect(told).to_contain_text("Your cluster was lost, and the work in it; here is a fresh one")
+    page.reload()
+    expect(told).to_be_visible()
+    page.get_by_role("button", name="Understood").click()
+    expect(told).to_have_count(0)
+    expect(page.locator("#session")).to_contain_text("is running")
 
 
 def test_f6_leaves_the_terminal(open_lab: Callable[..., Page]) -> None:
@@ -363,6 +557,28 @@ def test_reading_and_starting_need_no_script(open_lab: Callable[..., Page], data
         assert db.query(LabSession).one().desired is Desired.STOPPED
 
 
-@pytest.mark.parametrize("word", ["catalogue", "lab-running", "submission", "results"])
-def test_no_page_complains_or_sticks_out(browser: Chromium, word: str, tmp_path: Path) -> None:
-    assert take(browser, tmp_path, word) == []
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_page_complains_or_sticks_out(browser: Chromium, group: str, tmp_path: Path) -> None:
+    """Each page in each state; the pictures go where those of the whole portal go."""
+    named = os.environ.get("SEATRIAL_SCREENSHOTS")
+    assert take(browser, Path(named) / "pages" if named else tmp_path, group) == []
+
+
+def test_who_moves_on_the_page_is_there_and_an_open_page_is_not(
+    open_lab: Callable[..., Page], workspace: Workspace, database: Database
+) -> None:
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    page = open_lab()
+    expect(rows(page)).to_contain_text("$")
+    with database.transaction() as db:
+        db.execute(update(LabSession).values(last_activity_at=long_ago))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method) if request.url.endswith("/here") else None)
+    with page.expect_response("**/labs/services/here") as answer:
+        page.mouse.move(200, 300)
+    assert answer.value.status == 204
+    with database.reading() as db:
+        assert db.scalars(select(LabSession.last_activity_at)).one() > long_ago
+    page.keyboard.press("Tab")
+    page.mouse.move(300, 300)
+    assert asked == ["POST"], "once a minute is enough"

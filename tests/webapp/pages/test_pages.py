@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from tests.webapp.conftest import Browser
-from webapp.accounts.models import AuditEntry, Role
+from webapp.accounts.models import Role
 from webapp.catalog import services as catalog
 from webapp.database import Database
+from webapp.database.base import now
 from webapp.grading.models import Grade, Submission, SubmissionState
-from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
+from webapp.sessions.models import Because, Desired, HintTaken, LabSession, Observed
 from webapp.workspaces import terminals
 
 SCRIPT = "<script>alert(1)</script>"
@@ -222,7 +224,15 @@ def test_the_values_in_the_text_are_those_of_the_session(student: Browser, put: 
     [
         ({"observed": Observed.WAITING, "seen": 0}, "You are next"),
         ({"observed": Observed.RUNNING}, "Your cluster is running"),
-        ({"desired": Desired.STOPPED, "observed": Observed.STOPPED}, "sleeps, because nothing had happened"),
+        ({"desired": Desired.STOPPED, "observed": Observed.STOPPED}, "Your cluster sleeps. What you did"),
+        (
+            {"desired": Desired.STOPPED, "observed": Observed.STOPPED, "because": Because.IDLE},
+            "sleeps, because nothing had happened in it for a while. What you did in it is kept for 30 days",
+        ),
+        (
+            {"desired": Desired.REMOVED, "observed": Observed.REMOVED, "living": None, "because": Because.EXPIRED},
+            "Nobody had been at this lab for a long time",
+        ),
         ({"observed": Observed.FAILED, "fault": f"Out of {SCRIPT}"}, f"out of {SCRIPT}"),
     ],
 )
@@ -235,16 +245,6 @@ def test_one_waits_in_a_queue(student: Browser, sign_in: Callable[..., Browser],
     put(sign_in("bob"), "services", observed=Observed.WAITING, seen=0)
     put(student, "services", observed=Observed.WAITING, seen=0)
     assert "number 2 in the queue" in page(student, "/labs/services").words
-
-
-def test_who_pressed_stop_is_not_told_of_idleness(
-    student: Browser, put: Callable[..., str], database: Database
-) -> None:
-    put(student, "services", Desired.STOPPED, Observed.STOPPED)
-    assert student.user is not None
-    with database.transaction() as db:
-        db.add(AuditEntry(actor_id=student.user.id, action="stop", subject="services"))
-    assert "nothing had happened" not in page(student, "/labs/services").words
 
 
 def test_start_stop_and_the_hand(student: Browser, database: Database) -> None:
@@ -347,10 +347,25 @@ def test_a_report_and_its_history(student: Browser, hand_in: Callable[..., str])
 
 def test_a_submission_on_its_way(student: Browser, hand_in: Callable[..., str]) -> None:
     assert "being graded" in page(student, f"/results/{hand_in(student, 'services')}").words
-    failed = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"no {SCRIPT}")
+    soon = now() + datetime.timedelta(minutes=1)
+    failed = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"no {SCRIPT}", retry_at=soon)
     words = page(student, f"/results/{failed}").words
     assert "could not be graded yet" in words
     assert f"no {SCRIPT}" in words
+
+
+def test_a_submission_that_was_given_up_asks_for_another(
+    student: Browser, put: Callable[..., str], hand_in: Callable[..., str]
+) -> None:
+    """On every page that tells of it, and none of them looks again by itself."""
+    put(student, "services")
+    lost = hand_in(student, "services", state=SubmissionState.FAILED, fault=f"the cluster was lost {SCRIPT}")
+    for path in ("/labs/services", f"/results/{lost}", "/results"):
+        words = " ".join(page(student, path).words.split())
+        assert "hand in again" in words, path
+        for untrue in ("tried again", "Tried again", "being graded", "close this page"):
+            assert untrue not in words, (path, untrue)
+        assert "hx-trigger=" not in student.get(path).text, path
 
 
 def test_a_submission_is_its_owners(
@@ -405,3 +420,16 @@ def test_addresses_for_scripts_stand_in_the_page(sign_in: Callable[..., Browser]
     assert 'data-server="/user/ann.o-1/"' in answer
     assert 'data-events="/services/portal/labs/services/events"' in answer
     assert json.dumps("csrf-token") in answer
+
+
+def test_a_lab_says_what_the_clusters_here_lack(student: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    from webapp.catalog import needs
+
+    assert "This lab needs" not in page(student, "/labs/hpa").words, "kwok has metrics"
+    monkeypatch.setattr(needs, "_capabilities", lambda _: frozenset({"audit"}))
+    assert (
+        "This lab needs metrics of Pods and nodes, and the clusters here have none." in page(student, "/labs/hpa").words
+    )
+    assert "This lab needs" not in page(student, "/labs/services").words
+    monkeypatch.setattr(needs, "_capabilities", lambda _: None)
+    assert "This lab needs" not in page(student, "/labs/hpa").words, "there is no telling"

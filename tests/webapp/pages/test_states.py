@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.sessions.models import Desired, LabSession, Observed
+from webapp.sessions.models import Because, Desired, LabSession, Observed
+from webapp.sessions.reconciler.preparing import LOST
 from webapp.sessions.states import NONE, describe
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
@@ -49,10 +50,36 @@ def test_each_state_has_its_sentence(row: LabSession | None, place: int, kind: s
     assert words in state.sentence
 
 
-def test_who_was_put_to_sleep_is_told_why() -> None:
+@pytest.mark.parametrize(
+    ("because", "words"),
+    [
+        (Because.IDLE, "nothing had happened"),
+        (Because.RESTART, "the portal was down"),
+        (Because.ROOM, "somebody without a cluster waited"),
+    ],
+)
+def test_who_was_put_to_sleep_is_told_why(because: Because, words: str) -> None:
     row = session(Desired.STOPPED, Observed.STOPPED)
-    assert "nothing had happened" in describe(row, idle=True).sentence
-    assert "nothing had happened" not in describe(row).sentence
+    assert "because" not in describe(row).sentence
+    row.because = because
+    assert words in describe(row, keep_days=30).sentence
+    assert "is kept for 30 days" in describe(row, keep_days=30).sentence
+
+
+@pytest.mark.parametrize(
+    ("because", "words"), [(Because.FINISHED, "handed in all"), (Because.EXPIRED, "for a long time")]
+)
+def test_whose_session_the_platform_removed_is_told_why(because: Because, words: str) -> None:
+    row = session(Desired.REMOVED, Observed.REMOVED)
+    row.because = because
+    state = describe(row)
+    assert state.kind == "none" and words in state.sentence and "Start gives you" in state.sentence
+
+
+def test_what_was_lost_is_told_while_the_fresh_cluster_runs() -> None:
+    row = session(Desired.RUNNING, Observed.RUNNING, fault=LOST)
+    assert describe(row).notice == f"Y{LOST[1:]}."
+    assert describe(session(Desired.RUNNING, Observed.RUNNING)).notice == ""
 
 
 @pytest.mark.parametrize(
@@ -73,16 +100,18 @@ def test_a_failure_says_why_and_what_happens_next(after: int, words: str) -> Non
     st.sampled_from(Observed),
     st.tuples(st.integers(1, 3), st.integers(0, 3)),
     st.integers(0, 9),
-    st.booleans(),
+    st.none() | st.sampled_from(Because),
 )
 def test_there_is_a_sentence_whatever_the_row_says(
-    desired: Desired, observed: Observed, generations: tuple[int, int], place: int, idle: bool
+    desired: Desired, observed: Observed, generations: tuple[int, int], place: int, because: Because | None
 ) -> None:
     generation, seen = generations
-    state = describe(session(desired, observed, generation=generation, seen=seen), place=place, idle=idle)
+    row = session(desired, observed, generation=generation, seen=seen)
+    row.because = because
+    state = describe(row, place=place)
     assert state.sentence.endswith(".")
     assert state.word
     # What does not pass by itself waits for the student, and only then.
     assert state.changes is (state.kind not in {"none", "running", "stopped"})
     if desired is Desired.REMOVED:
-        assert state is NONE
+        assert (state.kind, state.word) == (NONE.kind, NONE.word)

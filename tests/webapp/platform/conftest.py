@@ -21,7 +21,7 @@ import pytest
 
 from clusters.tools import cache, node
 from webapp.platform import needs, remains
-from webapp.platform.operations import healthz
+from webapp.platform.standing import healthz
 from webapp.settings import Settings, from_environment
 
 SEATRIAL = str(Path(sys.executable).with_name("seatrial"))

@@ -141,3 +141,18 @@ def test_every_need_names_what_mends_it() -> None:
         assert row.need
         assert row.found
         assert row.mend
+
+
+def test_what_workspaces_lack_is_told_with_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("vim", "git", "curl", "apt-get"):
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(needs, "COMPLETION", tmp_path / "none")
+    (row,) = [row for row in needs.examine() if row.feature == needs.WORKSPACES]
+    assert (row.outcome, row.found) == ("optional", "not here: jq, nano, bash-completion")
+    assert row.mend.endswith("apt-get install -y jq nano bash-completion")
+    (tmp_path / "none").touch()
+    for name in ("jq", "nano"):
+        (tmp_path / name).touch(0o755)
+    (row,) = [row for row in needs.examine() if row.feature == needs.WORKSPACES]
+    assert row.outcome == "ok"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from clusters.errors import PermanentError
 from tests.fakes.sessions import World
@@ -14,7 +15,7 @@ from webapp.errors import PortalError, Refused
 from webapp.grading import services as grading
 from webapp.grading.models import Submission, SubmissionState
 from webapp.sessions import services
-from webapp.sessions.models import LabSession, Observed, Pass, PoolCluster, PoolState
+from webapp.sessions.models import Because, LabSession, Observed, Pass, PoolCluster, PoolState
 from webapp.sessions.reconciler.pool import family
 
 Users = Callable[[str], User]
@@ -144,16 +145,38 @@ def test_idle_sessions_sleep_finished_ones_go(world: World, user: Users) -> None
     assert seen(world, active).observed is Observed.RUNNING
 
 
+def test_what_was_begun_after_a_reset_is_not_finished(world: World, user: Users) -> None:
+    """Full marks were handed in, then the lab was begun anew: to sleep with it, since that work is nowhere else."""
+    world.settings = replace(world.settings, idle_minutes=30)
+    world.begin()
+    session = begin(world, user("ada"))
+    world.turn()
+    world.turn()
+    ask(world, session, grading.submit)
+    world.turn()
+    ask(world, session, services.reset)
+    for _ in range(4):
+        world.turn()
+    again = cluster_of(world, session)
+    assert seen(world, session).observed is Observed.RUNNING
+    world.seconds += 31 * 60
+    for _ in range(4):
+        world.turn()
+    assert seen(world, session).observed is Observed.STOPPED
+    assert cluster_of(world, session) == again
+
+
 def test_a_jump_of_the_clock_puts_nobody_to_sleep(world: World, user: Users, monkeypatch: pytest.MonkeyPatch) -> None:
     world.settings = replace(world.settings, idle_minutes=30)
     world.begin()
     session = begin(world, user("ada"))
     world.turn()
-    from webapp.sessions.reconciler import loop
+    from webapp.sessions.reconciler import loop, presence, sleeping
 
     real = loop.now
     for years in (2000, 2090):
-        monkeypatch.setattr(loop, "now", lambda years=years: real().replace(year=years))
+        for module in (loop, presence, sleeping):
+            monkeypatch.setattr(module, "now", lambda years=years: real().replace(year=years))
         world.turn()
         assert seen(world, session).observed is Observed.RUNNING
 
@@ -253,15 +276,14 @@ def test_no_more_clusters_than_there_is_room_for_and_a_fair_queue(world: World, 
     assert all(seen(world, s).observed is Observed.RUNNING for s in first)
     fifth = begin(world, user("ada"), "e")
     late = begin(world, user("bob"), "a")
-    world.settle()
-    assert world.provider.most <= 4
     with world.database.reading() as db:
         places = [services.place_in_queue(db, one) for s in (late, fifth) if (one := db.get(LabSession, s))]
     assert places == [1, 2], "bob's first session comes before ada's fifth, although she asked before him"
-    ask(world, first[0], services.stop)
     world.settle()
-    assert seen(world, late).observed is Observed.RUNNING
+    assert world.provider.most <= 4
+    assert seen(world, late).observed is Observed.RUNNING, "ada has others, so one of hers makes room"
     assert seen(world, fifth).observed is Observed.WAITING
+    assert [seen(world, s).because for s in first] == [Because.ROOM, None, None, None], "the least recently active one"
     # What sleeps needs a place as well to come back, and waits for it like everybody.
     begin(world, user("ada"), "a")
     world.settle()
@@ -271,6 +293,15 @@ def test_no_more_clusters_than_there_is_room_for_and_a_fair_queue(world: World, 
     world.settle()
     assert seen(world, first[0]).observed is Observed.RUNNING
     assert world.provider.most <= 4
+
+
+def test_whose_only_cluster_it_is_keeps_it_while_others_wait(world: World, user: Users) -> None:
+    sessions = [begin(world, user(name)) for name in ("ada", "bob", "eve", "ida")]
+    world.settle()
+    waits = begin(world, user("zoe"))
+    world.settle()
+    assert {seen(world, s).observed for s in sessions} == {Observed.RUNNING}
+    assert seen(world, waits).observed is Observed.WAITING
 
 
 def test_a_ready_cluster_makes_room_for_one_that_comes_back(world: World, user: Users) -> None:
@@ -338,10 +369,15 @@ def test_a_cluster_that_does_not_answer_costs_nothing(world: World, user: Users)
         handed_in = grading.submit(db, row).id
     world.turn()
     one = submission(world, handed_in)
-    assert one.state is SubmissionState.FAILED and one.grade is None and one.retry_at is not None
+    assert one.state is SubmissionState.FAILED and one.grade is None and one.retry_at is not None and not one.given_up
     assert one.fault is not None and "nothing is lost" in one.fault
     world.silent.clear()
-    world.settle()
+    # Whoever presses again hands in no second one; this one is tried at once.
+    with world.database.transaction() as db:
+        row = db.get(LabSession, session)
+        assert row is not None
+        assert grading.submit(db, row).id == handed_in
+    world.turn()
     one = submission(world, handed_in)
     assert one.state is SubmissionState.GRADED and one.fault is None
 
@@ -358,8 +394,10 @@ def test_a_reset_does_not_wait_for_ever_for_a_cluster_that_never_answers(world: 
     world.settle()
     assert seen(world, session).observed_generation == 2
     one = submission(world, handed_in)
-    assert one.state is SubmissionState.FAILED and one.retry_at is None and one.grade is None
+    assert one.given_up and one.grade is None
     assert one.fault is not None and "submit again" in one.fault
+    with world.database.reading() as db:
+        assert db.scalars(select(Submission.id).where(Submission.given_up)).all() == [handed_in]
 
 
 def test_a_pass_is_written_down(world: World) -> None:

@@ -12,6 +12,8 @@ from sqlalchemy import event
 
 from tests.webapp.conftest import Browser
 from webapp.accounts.models import AuditEntry, Role, User
+from webapp.catalog import progress
+from webapp.catalog.services import Standing
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.grading.models import Grade, Submission, SubmissionState
@@ -91,6 +93,41 @@ def test_the_best_submission_counts_and_of_each_its_newest_grade(database: Datab
     found = cell(table(database), "ann")
     assert (found.score, found.submission) == (8.0, best)
     assert not found.full
+
+
+@pytest.mark.parametrize(
+    "marks", [(9.0, 5.0, True), (13.996, 0.0, True), (13.99, 0.0, False), (0.0, 14.0, False)], ids=str
+)
+def test_full_marks_are_what_the_catalogue_says(
+    database: Database, add_user: AddUser, instructor: Browser, marks: tuple[float, float, bool]
+) -> None:
+    score, skipped, full = marks
+    ann = add_user("ann")
+    made = handed_in(database, ann, score)
+    with database.transaction() as db:
+        db.query(Grade).update({"skipped_points": skipped})
+    assert cell(table(database), "ann").full is full
+    with database.reading() as db:
+        assert (progress.of(db, ann)["services"].standing is Standing.COMPLETE) is full
+    assert ("Full marks." in instructor.get(f"/results/{made}").text) is full
+
+
+def test_a_submission_that_was_given_up_is_not_being_graded(
+    database: Database, add_user: AddUser, instructor: Browser
+) -> None:
+    ann = add_user("ann")
+    made = handed_in(database, ann)
+    lost = {"state": SubmissionState.FAILED, "retry_at": None, "fault": "the cluster was lost; submit again"}
+    with database.transaction() as db:
+        db.query(Submission).update(lost)
+    found = cell(table(database), "ann")
+    assert (found.given_up, found.grading) == (True, False)
+    for path in ("/class", f"/class/{ann.id}/services", f"/class/submissions/{made}"):
+        text = instructor.get(path).text
+        assert re.search("(must|has to) (be handed|hand) (in )?(in )?again", " ".join(text.split())), path
+        assert "being graded" not in text
+    handed_in(database, ann, 3.0)
+    assert not cell(table(database), "ann").given_up
 
 
 def test_a_removed_session_is_none_and_a_lab_that_is_gone_keeps_its_column(

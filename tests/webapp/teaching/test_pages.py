@@ -158,7 +158,7 @@ def test_scores_are_csv_that_no_spreadsheet_obeys(
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="scores-')
     text = answer.data.decode("utf-8-sig")
-    (row,) = csv.DictReader(io.StringIO(text))
+    row = next(row for row in csv.DictReader(io.StringIO(text)) if row["lab"] == "services")
     assert row["name"] == ("'" + name if name[0] in "=+-@" else name)
     assert (row["user"], row["lab"], float(row["score"]), float(row["points"])) == ("ann", "services", 3.0, 14.0)
 
@@ -195,3 +195,15 @@ def test_a_session_of_an_unknown_cluster_has_a_page(
     assert "files are not there" in instructor.get(f"/class/{ann.id}/services").text
     with database.reading() as db:
         assert db.query(LabSession).count() == 1
+
+
+def test_without_a_sandbox_whoever_teaches_is_told(
+    places: dict[str, object], sign_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instructor = sign_in("ines", Role.INSTRUCTOR)
+    monkeypatch.setattr("webapp.workspaces.programs.sandbox_fault", lambda: None)
+    assert "no working sandbox" not in instructor.get("/class").text
+    monkeypatch.setattr("webapp.workspaces.programs.sandbox_fault", lambda: "none <here>")
+    page = instructor.get("/class").text
+    assert "There is no working sandbox: none &lt;here&gt;." in page
+    assert "can read and do what you can" in page

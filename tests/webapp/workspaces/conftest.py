@@ -145,11 +145,12 @@ class StandIn:
 
     def __init__(self, says: str) -> None:
         self.asked: list[tuple[str, str, str | None]] = []
+        self.bodies: list[bytes] = []
         stand_in = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                stand_in.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
                 stand_in.asked.append((self.command, self.path, self.headers.get("Authorization")))
                 body = json.dumps({"says": says, "path": self.path}).encode()
                 self.send_response(200)

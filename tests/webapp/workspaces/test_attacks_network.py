@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import RealCluster
 from tests.webapp.workspaces.conftest import TOKENS, House, Inside, StandIn, until
+from webapp.platform.remains import command_line
 from webapp.workspaces.hub_door import ALLOWED
+from webapp.workspaces.processes import table
 
 pytestmark = pytest.mark.portal
 
@@ -70,6 +73,43 @@ def test_no_port_of_the_machine_answers_but_the_two_doors(
     # Eve's own API server is where her kubeconfig says, and it is hers.
     assert answered == [["127.0.0.1", api_servers[2].port]]
     assert json.loads(eve.python(KNOCK.format(targets=json.dumps([("127.0.0.1", 8081)]))).output)
+
+
+def held_by_programs(folder: Path) -> dict[str, set[int]]:
+    """The TCP ports at which the programs below a folder listen, by program."""
+    ports: dict[str, int] = {}
+    for file in ("tcp", "tcp6"):
+        for words in (line.split() for line in Path("/proc/net", file).read_text().splitlines()[1:]):
+            if words[3] == "0A":
+                ports[f"socket:[{words[9]}]"] = int(words[1].split(":")[1], 16)
+    found: dict[str, set[int]] = {}
+    for pid in table():
+        program = Path((command_line(pid) or [""])[0])
+        if program.is_relative_to(folder):
+            links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]  # noqa: PTH115
+            found.setdefault(program.name, set()).update(ports[link] for link in links if link in ports)
+    return found
+
+
+@pytest.mark.cluster
+def test_no_part_of_a_real_cluster_answers(eve: Inside, cluster: RealCluster) -> None:
+    """Of somebody else's: its API server, etcd, KWOK, the controllers, the scheduler, and the metrics."""
+    folder = next(folder for folder in cluster.admin.parents if folder.name == cluster.name)
+    found = held_by_programs(folder)
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"):
+        assert found.get(name), (name, found)
+    assert any("metrics" in name and held for name, held in found.items()), found
+    every = sorted(set().union(*found.values()))
+    assert len(every) >= 5
+    # etcd may listen at Unix sockets alone, which lie in the cluster's folder.
+    assert "etcd" in found
+    assert folder.is_dir()
+    assert eve.run(f"test -e {folder}").code == 1
+    for port in every:
+        with socket.socket() as knocking:
+            knocking.connect(("127.0.0.1", port))  # outside it is there
+    targets = [(host, port) for host in ("127.0.0.1", "::1", *own_addresses()) for port in every]
+    assert json.loads(eve.python(KNOCK.format(targets=json.dumps(targets))).output) == []
 
 
 def test_another_students_api_server_is_not_there(eve: Inside, ada: Inside, api_servers: dict[int, StandIn]) -> None:
@@ -151,6 +191,33 @@ def test_what_the_notebook_server_asks_is_passed_on(house: House, eve: Inside) -
         assert '"says": "hub"' in eve.run(f"curl -s -X {method} 'http://127.0.0.1:8081{path}'").output
         assert house.hub.asked[-1][:2] == (method, path)
     assert len(ALLOWED) == 4
+
+
+def test_a_request_that_comes_in_pieces_is_passed_on_whole(house: House, eve: Inside) -> None:
+    told = eve.python("""
+import http.client
+def pieces(*some):
+    yield from some
+for body, chunked in ((pieces(b"one ", b"two ", b"three"), True), (pieces(b"x" * 200_000, b"y" * 200_000), True)):
+    connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=20)
+    try:
+        connection.request("POST", "/hub/api/users/eve/activity", body=body, encode_chunked=chunked)
+        print(connection.getresponse().status)
+    except (ConnectionResetError, BrokenPipeError):
+        print("cut off")
+connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=20)
+connection.putrequest("POST", "/hub/api/users/eve/activity")
+connection.putheader("Content-Length", "8")
+connection.endheaders(b"half")
+connection.sock.setsockopt(6, 1, 1)
+import time; time.sleep(0.2)  # so that they are two pieces: nothing waits for it
+connection.send(b"half")
+print(connection.getresponse().status)
+""")
+    first, second, third = told.output.split("\n")[:3]
+    assert (first, third) == ("200", "200"), told.output
+    assert second in ("413", "cut off")
+    assert house.hub.bodies[-2:] == [b"one two three", b"halfhalf"]
 
 
 def test_one_student_cannot_use_up_the_relay(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +19,7 @@ from grader import labfile
 from tests.webapp.workspaces.conftest import kubeconfig
 from webapp.errors import PortalError
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import files, places
+from webapp.workspaces import faults, files, places
 from webapp.workspaces.notebook import steps
 
 USER: Any = SimpleNamespace(id=7)
@@ -91,10 +93,20 @@ def test_a_kubeconfig_without_an_api_server_is_told(text: str) -> None:
 
 
 def test_the_sentence_of_a_sandbox_that_was_ended(settings: Settings) -> None:
-    assert files.fault(settings, USER) is None
+    workspaces = settings.workspaces
+    assert faults.told(workspaces, USER.id) is None
     place = hand_in(settings, kubeconfig(31001))
-    place.fault.write_text("Your workspace was ended because …")
-    assert files.fault(settings, USER) == "Your workspace was ended because …"
+    faults.leave(place, "Your workspace was ended because …")
+    assert faults.told(workspaces, USER.id) == "Your workspace was ended because …"
+    hand_in(settings, kubeconfig(31002))
+    assert faults.told(workspaces, USER.id), "another lab is no answer to it"
+    long_ago = time.time() - faults.SHOWN - 1
+    os.utime(place.fault, (long_ago, long_ago))
+    assert faults.told(workspaces, USER.id) is None
+    faults.leave(place, "Your workspace was ended because …")
+    assert faults.told(workspaces, USER.id), "the same again is news"
+    faults.forget(place)
+    assert faults.told(workspaces, USER.id) is None
 
 
 @pytest.mark.parametrize("folder", labfile.catalogue(), ids=lambda folder: folder.name)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from clusters.errors import ClusterError
-from clusters.tools import cache, node
-from tests.webapp.workspaces.conftest import REPOSITORY, House, StandIn, deliver, demand_sandbox, until
+from clusters import tools
+from tests.webapp.workspaces.conftest import House, StandIn, deliver, demand_sandbox, until
+from tests.webapp.workspaces.platforms import Platform, a_platform, press, type_into
 from webapp.errors import PortalError, Refused
-from webapp.settings import Settings, from_environment
+from webapp.settings import from_environment
 from webapp.workspaces import places, processes, terminals
 from webapp.workspaces.hub import HubApi
 
@@ -31,82 +27,11 @@ ADA: Any = SimpleNamespace(id=1, name="ada")
 EVE: Any = SimpleNamespace(id=2, name="eve")
 
 
-class Platform:
-    """Proxy, Hub and relay of a data folder."""
-
-    def __init__(self, settings: Settings, proxy: list[str]) -> None:
-        self.settings, self._proxy = settings, proxy
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.api = HubApi(settings)
-
-    def start(self, name: str) -> None:
-        run = self.settings.run
-        run.mkdir(mode=0o700, exist_ok=True)
-        command = {
-            "proxy": [
-                *self._proxy,
-                "--ip",
-                "127.0.0.1",
-                "--port",
-                str(self.settings.port),
-                "--api-socket",
-                "proxy.sock",
-            ],
-            "hub": [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("hub_config.py"))],
-            "relay": [sys.executable, "-m", "webapp.workspaces.relay"],
-        }[name]
-        (run / f"{name}.sock").unlink(missing_ok=True)
-        environment = {
-            "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SEATRIAL_DATA": str(self.settings.data),
-            "SEATRIAL_PORT": str(self.settings.port), "CONFIGPROXY_AUTH_TOKEN": self.settings.key("proxy"),
-            "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/cluster-setup", "A_SECRET_OF_THE_PLATFORM": "hidden",
-        }  # fmt: skip
-        with (self.settings.data / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(command, cwd=run, env=environment, stdout=log, stderr=log)
-
-    def hub_is_up(self) -> bool:
-        try:
-            self.api.server_ready("nobody")
-        except PortalError:
-            return False
-        return True
-
-    def kill(self, name: str) -> None:
-        self.running[name].send_signal(signal.SIGKILL)
-        self.running.pop(name).wait()
-
-    def close(self) -> None:
-        for place in places.every(self.settings.workspaces):
-            left = processes.recorded(places.read_json(place.state))
-            if left is not None:
-                left.signal(signal.SIGKILL)
-        for name in list(self.running):
-            self.kill(name)
-
-
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     demand_sandbox()
-    try:
-        proxy = node.command(cache.folder())
-    except ClusterError as missing:
-        if "portal" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = tmp_path_factory.mktemp("p")
-    made = Platform(from_environment({"SEATRIAL_DATA": str(data), "SEATRIAL_PORT": str(port)}), proxy)
-    try:
-        for name in ("proxy", "relay", "hub"):
-            made.start(name)
-        until(made.hub_is_up, "the Hub answers")
-        for user in (ADA, EVE):
-            made.api._ask("POST", f"users/{user.name}")
+    with a_platform(tmp_path_factory.mktemp("p"), ADA.name, EVE.name) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -132,26 +57,6 @@ def contents(platform: Platform, path: str) -> Any:
     return platform.api.at_server("ada", "GET", f"api/contents/{path}").body
 
 
-def type_into(platform: Platform, name: str, words: str) -> None:
-    """Type a line into a terminal, as a browser does."""
-    import asyncio
-
-    import aiohttp
-
-    async def typing() -> None:
-        headers = {"Authorization": f"token {platform.api._token('ada')}"}
-        url = f"{platform.settings.address}/user/ada/terminals/websocket/{name}"
-        async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as terminal:
-            await terminal.send_json(["stdin", f"{words}; echo 'd''one'\r"])
-            said = ""
-            while "done" not in said:
-                message = await terminal.receive(60)
-                told = json.loads(message.data)
-                said += told[1] if told[0] == "stdout" else ""
-
-    asyncio.run(typing())
-
-
 def test_a_terminal_opens_in_the_labs_folder_with_its_cluster(
     platform: Platform, workspace: processes.Process, cluster: StandIn
 ) -> None:
@@ -171,6 +76,37 @@ def test_a_terminal_opens_in_the_labs_folder_with_its_cluster(
     terminals.close(platform.settings, ADA, name)
     terminals.close(platform.settings, ADA, name)
     assert terminals.list(platform.settings, ADA, "first-pod") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("kubectl conf\t", "kubectl config "),
+        ("k get --out\t", "k get --output"),
+        ("helm vers\t", "helm version "),
+        ("git clon\t", "git clone "),
+    ],
+)
+def test_tab_completes(platform: Platform, workspace: processes.Process, typed: str, completed: str) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    assert completed in press(platform, name, typed, completed)
+    terminals.close(platform.settings, ADA, name)
+
+
+def test_the_programs_of_a_lab_are_there(platform: Platform, workspace: processes.Process) -> None:
+    name = terminals.open(platform.settings, ADA, "first-pod")
+    said = type_into(
+        platform,
+        name,
+        "kubectl version --client; helm version --short; echo '{\"a\": [4]}' | jq -c .a; git init -q ~/r && ls -A ~/r; "
+        "vim -es -c 'norm ihello' -c 'wq' ~/v; cat ~/v; nano --version | head -1; echo $EDITOR; helm create ~/chart; "
+        "helm template ~/chart | grep -c ^kind",
+    )
+    terminals.close(platform.settings, ADA, name)
+    assert "Client Version: v1.36" in said
+    assert tools.VERSIONS["helm"] in said
+    for words in ("[4]", ".git", "hello", "GNU nano", "/usr/bin/nano", "Creating ", "\n4"):
+        assert words in said, words
 
 
 def test_names_that_are_no_terminals(platform: Platform, workspace: processes.Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import sys
@@ -38,6 +39,18 @@ class OurWorkspaces:
     def withdraw(self, user: User, slug: str) -> None:
         """Take them away, and the way to the cluster."""
         files.remove(self._settings, user, slug)
+
+    def tell(self, user: User) -> None:
+        """Have the relay close that way now."""
+        files.tell(self._settings, user)
+
+    def running(self) -> dict[str, datetime.datetime | None]:
+        """Whose servers run, and when something last happened in each."""
+        return self._hub.servers()
+
+    def stop(self, user: str) -> None:
+        """End the user's server."""
+        self._hub.stop_server(user)
 
 
 def main() -> int:

@@ -38,6 +38,11 @@ class Crew:
             rest = self._rests.get(key)
             return key in self._busy or (rest is not None and not rest.over)
 
+    def at_work(self, *key: Hashable) -> bool:
+        """Whether the step with this key is at work."""
+        with self._lock:
+            return key in self._busy
+
     def count(self, kind: Hashable) -> int:
         """How many steps are at work whose key begins with `kind`."""
         with self._lock:

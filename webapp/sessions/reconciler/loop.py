@@ -15,18 +15,22 @@ from sqlalchemy import and_, not_, select
 from clusters.model import Provider
 from grader.labfile import LoadedLab
 from proving.start import start
+from webapp.accounts.models import User
+from webapp.accounts.services import audit
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import PortalError
 from webapp.sessions import queue
-from webapp.sessions.models import Desired, LabSession, Observed, Pass, PoolCluster, PoolState
+from webapp.sessions.models import Because, Desired, LabSession, Observed, Pass, PoolCluster, PoolState
 from webapp.sessions.reconciler.crew import Crew
-from webapp.sessions.reconciler.facts import Facts
-from webapp.sessions.reconciler.pause import Clock, Idleness, due
+from webapp.sessions.reconciler.facts import Facts, Seen
+from webapp.sessions.reconciler.pause import Clock, due
 from webapp.sessions.reconciler.plan import Move, move
 from webapp.sessions.reconciler.pool import Pool, claim, detach, family, warm_up
 from webapp.sessions.reconciler.ports import Submissions, Workspaces
 from webapp.sessions.reconciler.preparing import LOST, Preparing, Tools, fail, locked
+from webapp.sessions.reconciler.presence import Presence
+from webapp.sessions.reconciler.sleeping import Sleeping
 from webapp.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -34,9 +38,8 @@ LOG = logging.getLogger(__name__)
 PERIOD = 2.0
 # How often a pass is written down at most, in seconds.
 STAMP = 1.0
-# How often a workspace is looked after whose student is there, in seconds, and how many are in one pass: each is a
-# question to the Hub. Somebody is there who was active so many seconds ago.
-CARE, CARED_AT_ONCE, THERE = 10.0, 4, 120.0
+# Somebody is there who was active so many seconds ago.
+THERE = 120.0
 # How many submissions are graded at once: it is work for this process's own processor.
 GRADED_AT_ONCE = 2
 RESET = "the lab was reset before this submission could be collected; it costs nothing, submit again"
@@ -82,10 +85,16 @@ class Reconciler:
         )
         tools = Tools(parts.database, parts.provider, parts.workspaces, lambda: parts.settings.secret, parts.start_lab)
         self.preparing = Preparing(tools, self.facts, parts.crew.aside)
-        self._idleness = Idleness(parts.settings.idle_minutes * 60.0, parts.clock)
+        idle, days = parts.settings.idle_minutes, parts.settings.keep_days
+        self.sleeping = Sleeping(
+            parts.database, parts.submissions, idle_minutes=idle, keep_days=days, clock=parts.clock
+        )
+        self.presence = Presence(
+            parts.database, parts.workspaces, self.preparing.doors, parts.crew, idle_minutes=idle, clock=parts.clock
+        )
+        self._waking: set[str] = set()
         self._look_at = self._stamp_at = float("-inf")
         self._opened: set[str] = set()
-        self._cared_at: dict[str, float] = {}
 
     def run_pass(self) -> None:
         """One pass. Raises DatabaseFault where the database does not do its part; the next pass carries on."""
@@ -95,13 +104,15 @@ class Reconciler:
         self._sessions()
         self._clusters()
         self._grades()
+        self.sleeping.sweep()
+        self.presence.tend()
 
     def _sessions(self) -> None:
         settled = and_(LabSession.desired == Desired.STOPPED, LabSession.observed == Observed.STOPPED)
         asked = select(LabSession).where(LabSession.observed != Observed.REMOVED, not_(settled))
         with self._database.reading() as db:
             rows = list(db.scalars(asked).unique())
-        self._idleness.keep({row.id for row in rows})
+        self.sleeping.keep({row.id for row in rows})
         self._opened &= {row.id for row in rows}
         for row in rows:
             try:
@@ -111,47 +122,44 @@ class Reconciler:
             except Exception:  # One session's bug is not the others' standstill.
                 LOG.exception("session %s", row.id)
 
-        self._care({row.user.name for row in rows if row.observed is Observed.RUNNING and _active(row)})
-
-    def _care(self, users: set[str]) -> None:
-        """Have the workspaces of those who are there run: one that has ended comes back without anybody asking."""
-        moment = self._parts.clock()
-        self._cared_at = {user: self._cared_at.get(user, moment) for user in users}
-        due_now = sorted((at, user) for user, at in self._cared_at.items() if moment - at >= CARE)
-        for _, user in due_now[:CARED_AT_ONCE]:
-            self._cared_at[user] = moment
-            self.preparing.doors.open(user)
+        self.presence.care({row.user.name for row in rows if row.observed is Observed.RUNNING and _active(row)})
 
     def _session(self, row: LabSession) -> None:
-        if row.desired is Desired.RUNNING and self._idleness.idle(row.id, row.last_activity_at, now()):
-            self._put_aside(row)
         name = row.cluster.name if row.cluster else None
+        seen = self.facts.seen(name) if name else None
+        if row.desired is Desired.RUNNING and (because := self._to_sleep(row, seen)):
+            self.sleeping.put(row, because)
+            return  # The next pass sees it as it is then.
         if name is not None and self._crew.busy("cluster", name):
             return
-        seen = self.facts.seen(name) if name else None
         hurry = row.desired is Desired.RUNNING and row.observed is not Observed.RUNNING
         if not hurry:
             self._opened.discard(row.id)
         elif row.id not in self._opened:
             self._opened.add(row.id)
             self.preparing.doors.open(row.user.name)  # It takes as long as a cluster does, so it begins now.
-        if move(row, seen, holds=False, due=due(row.retry_at, now())) is not Move.NOTHING:
-            self._move(row.id, name)
+        following = move(row, seen, holds=False, due=due(row.retry_at, now()))
+        if following is Move.NOTHING or (following is Move.PREPARE and seen != "running" and not self._may_wake()):
+            return
+        self._move(row.id, name)
 
-    def _put_aside(self, row: LabSession) -> None:
-        """Nobody is there: to sleep with it, or away with it where all is handed in."""
-        with self._database.transaction() as db:
-            session = locked(db, row.id)
-            if session is None or session.last_activity_at != row.last_activity_at:
-                return
-            if self._parts.submissions.finished(db, session.id):
-                session.desired, session.living = Desired.REMOVED, None
-            else:
-                session.desired = Desired.STOPPED
-            session.hand_raised_at = None
+    def _to_sleep(self, row: LabSession, seen: Seen | None) -> Because | None:
+        """Why a session that shall run should not."""
+        if self.sleeping.idle(row):
+            return Because.IDLE
+        if row.cluster is not None and seen is None:
+            return None  # Nobody has looked yet.
+        runs = row.cluster is not None and seen not in ("stopped", "broken")
+        return Because.RESTART if self.sleeping.left(row, runs=runs) else None
+
+    def _may_wake(self) -> bool:
+        """Whether one more cluster may be brought back now: it takes as much of the machine as making one."""
+        self._waking = {name for name in self._waking if self._crew.at_work("cluster", name)}
+        return len(self._waking) < self._parts.makers
 
     def _move(self, session_id: str, name: str | None) -> None:
         """Commit to the next move, on the row as it is now; then begin it."""
+        withdrawn: User | None = None
         with self._database.transaction() as db:
             session = locked(db, session_id)
             cluster = session.cluster if session else None
@@ -170,27 +178,38 @@ class Reconciler:
                 removed = session.desired is Desired.REMOVED
                 session.observed = Observed.REMOVED if removed else Observed.STOPPED
             elif chosen in (Move.GIVE_BACK, Move.LOSE) and cluster is not None:
-                self._parts.submissions.abandon(db, session_id, GONE if chosen is Move.LOSE else RESET)
+                lost = chosen is Move.LOSE
+                self._parts.submissions.abandon(db, session_id, GONE if lost else RESET)
+                if lost:
+                    audit(db, None, "cluster lost", session.lab, user=session.user.name, cluster=cluster.name)
                 detach(db, cluster)
                 session.observed = Observed.WAITING if session.desired is Desired.RUNNING else session.observed
-                if chosen is Move.LOSE and session.observed_generation:
+                if lost and session.observed_generation:
                     session.fault = LOST
             if chosen in (Move.SLEEP, Move.GIVE_BACK, Move.LOSE):
-                # Before the commit, so that no kill leaves a way open to a port that may soon be another's.
+                # Before the commit, so that no kill leaves a way open to a port that may soon be another's. Who closes
+                # it is told after: nobody waits for the database while that takes.
                 self._parts.workspaces.withdraw(session.user, session.lab)
+                withdrawn = session.user
+        if withdrawn is not None:
+            self._crew.aside(lambda: self._parts.workspaces.tell(withdrawn))
         if name is not None and chosen in (Move.PREPARE, Move.SLEEP):
             step = self.preparing.prepare if chosen is Move.PREPARE else self.preparing.sleep
-            self._crew.start(("cluster", name), lambda: step(session_id, name))
+            begun = self._crew.start(("cluster", name), lambda: step(session_id, name))
+            if begun and chosen is Move.PREPARE and seen != "running":
+                self._waking.add(name)
 
     def _clusters(self) -> None:
         with self._database.reading() as db:
             clusters = list(db.scalars(select(PoolCluster)).unique())
+            held, leaving = queue.held(db), queue.leaving(db)
             waiting = [s for s in queue.waiting(db) if s.observed is not Observed.FAILED or due(s.retry_at, now())]
         self.pool.tend(clusters)
         count = Counter(c.state for c in clusters)
         room = self._settings.clusters - sum(count[state] for state in IN_MEMORY)
         ready, coming = count[PoolState.READY], count[PoolState.MAKING]
         wanted = evicted = 0
+        unserved = set()
         for session in waiting:
             if session.cluster is None and ready and self._claim(session.id):
                 ready -= 1
@@ -199,16 +218,21 @@ class Reconciler:
             elif room > 0:
                 room -= 1
                 wanted += session.cluster is None
-                if session.cluster is not None:
+                if session.cluster is not None and self._may_wake():
                     self._thaw(session.id)
             elif session.cluster is not None and ready > evicted:
                 evicted += 1  # A cluster that somebody worked in goes before one that nobody has.
+            elif not held[session.user_id]:
+                unserved.add(session.user_id)
+        if (lacking := len(unserved) - leaving - count[PoolState.REMOVING]) > 0:
+            self.sleeping.make_room(lacking)
         preparing = any(self._crew.busy("cluster", c.name) for c in clusters if c.state is PoolState.CLAIMED)
         refill = 0 if preparing else min(room, self._settings.pool - ready - coming)
         surplus = 0 if waiting or count[PoolState.MAKING] else ready - self._settings.pool
         if evicted or surplus > 0:
             self.pool.evict(max(evicted, surplus))
-        makers = self._parts.makers - count[PoolState.MAKING]
+        self._may_wake()
+        makers = self._parts.makers - count[PoolState.MAKING] - len(self._waking)
         if self.pool.rest.over:
             self.pool.make(max(0, min(makers, wanted + max(refill, 0))))
         if wanted and self.pool.fault:
@@ -234,7 +258,8 @@ class Reconciler:
                 return
             session.cluster.state, session.observed = PoolState.CLAIMED, Observed.PREPARING
             name = session.cluster.name
-        self._crew.start(("cluster", name), lambda: self.preparing.prepare(session_id, name))
+        if self._crew.start(("cluster", name), lambda: self.preparing.prepare(session_id, name)):
+            self._waking.add(name)
 
     def _tell(self, sessions: list[str]) -> None:
         """Those who wait are told that no cluster can be made at the moment."""

@@ -77,3 +77,26 @@ class Idleness:
     def keep(self, sessions: set[str]) -> None:
         """Forget every session but these."""
         self._seen = {name: seen for name, seen in self._seen.items() if name in sessions}
+
+
+class Calendar:
+    """Whether the wall clock may be asked how many days ago something was.
+
+    It may once it has gone along with the monotonic clock for an hour. One that was set wrong, at the machine's start
+    or later, is mended by then, or somebody has noticed.
+    """
+
+    AFTER, SLACK = 3600.0, 60.0
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        """It is not trusted yet."""
+        self._clock = clock
+        self._offset = self._since = float("-inf")
+
+    def trusted(self, moment: datetime.datetime) -> bool:
+        """To be asked every minute or so, with what the wall clock says."""
+        offset = moment.timestamp() - self._clock()
+        if abs(offset - self._offset) > self.SLACK:
+            self._since = self._clock()
+        self._offset = offset
+        return self._clock() - self._since >= self.AFTER

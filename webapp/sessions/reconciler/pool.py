@@ -27,7 +27,11 @@ LOG = logging.getLogger(__name__)
 
 
 def warm_up(admin: Path) -> None:
-    """Discovery and schemas of an API server, without changing anything. Raises ClusterError."""
+    """Discovery and schemas of an API server, without changing anything. Raises ClusterError.
+
+    First the aggregated APIs have to be there: with each that comes an API server puts its schemas together anew.
+    """
+    kubectl(admin, "wait", "apiservices", "--all", "--for=condition=Available", "--timeout=30s")
     note = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "warm-up", "namespace": "default"}}
     for way in ((), ("--server-side",)):
         kubectl(admin, "apply", "--dry-run=server", *way, "--filename=-", stdin=json.dumps(note))
@@ -95,11 +99,11 @@ class Pool:
             self._turn(name, PoolState.MAKING, PoolState.REMOVING, self.fault)
             LOG.warning("cluster %s was not made: %s", name, fault)
             return
-        self._prime(name)
         self.fault = None
         self.rest.recover()
         self._facts.note(name, "running")
         self._turn(name, PoolState.MAKING, PoolState.READY)
+        self._crew.aside(lambda: self._prime(name))  # Whoever waits for it does not wait for this as well.
 
     def _again(self, name: str) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +26,22 @@ class Workspaces(Protocol):
         ...
 
     def withdraw(self, user: User, slug: str) -> None:
-        """Take them away, and with them the way to the cluster's API server. Idempotent. Raises OSError."""
+        """Take them away, and the way to the cluster's API server, which closes within seconds. Idempotent.
+
+        Waits for nobody: it is called while the database is held. Raises OSError.
+        """
+        ...
+
+    def tell(self, user: User) -> None:
+        """Have what was withdrawn be closed now."""
+        ...
+
+    def running(self) -> dict[str, datetime.datetime | None]:
+        """The users whose server runs, and when something last happened in it. Raises PortalError."""
+        ...
+
+    def stop(self, user: str) -> None:
+        """End the user's server with all that runs in it; the home stays. Idempotent. Raises PortalError."""
         ...
 
 
@@ -53,6 +68,6 @@ class Submissions(Protocol):
         """The session's cluster goes: what was not collected never will be, and its page says why."""
         ...
 
-    def finished(self, db: Session, session_id: str) -> bool:
-        """Whether the student has handed in all that the lab asks for."""
+    def finished(self, db: Session, session_ids: Collection[str]) -> set[str]:
+        """Those of the sessions whose student has handed in, from the cluster as it is now, all that the lab asks."""
         ...

@@ -61,13 +61,14 @@ class Tools:
 
 
 class Doors:
-    """The users' workspaces that are being opened: asked for early and by many, opened once."""
+    """The users' workspaces as they are opened, which is asked for early and by many and done once, and closed."""
 
     def __init__(self, workspaces: Workspaces, aside: Callable[[Callable[[], None]], None]) -> None:
         """`aside` runs something in a thread of its own."""
         self._workspaces, self._aside = workspaces, aside
         self._lock = threading.Lock()
         self._opening: dict[str, Future[None]] = {}
+        self._closing: dict[str, threading.Event] = {}
 
     def open(self, user: str) -> Future[None]:
         """Begin to open a user's workspace, unless that is under way."""
@@ -79,8 +80,30 @@ class Doors:
         self._aside(lambda: self._open(user, future))
         return future
 
-    def _open(self, user: str, future: Future[None]) -> None:
+    def close(self, user: str, unwanted: Callable[[], bool]) -> None:
+        """End a user's workspace, if it is `unwanted` still; whoever opens it meanwhile waits for that.
+
+        Not for two threads at once. Raises PortalError.
+        """
+        with self._lock:
+            if user in self._opening:
+                return
+            ended = self._closing[user] = threading.Event()
         try:
+            if unwanted():
+                LOG.info("the workspace of %s is not used and ends", user)
+                self._workspaces.stop(user)
+        finally:
+            with self._lock:
+                del self._closing[user]
+            ended.set()
+
+    def _open(self, user: str, future: Future[None]) -> None:
+        with self._lock:
+            closing = self._closing.get(user)
+        try:
+            if closing is not None:
+                closing.wait()
             self._workspaces.ensure(user)
         except Exception as fault:  # noqa: BLE001 - it is raised where the future is asked
             future.set_exception(fault)

@@ -1,5 +1,7 @@
 // The lab page: tabs, commands of the text, tasks as they turn, the session's state. Nothing here draws HTML from text.
 
+import { reachable } from "./workspace.js";
+
 const lab = document.getElementById("lab");
 const toast = document.getElementById("toast");
 const narrow = matchMedia("(max-width: 960px)");
@@ -164,7 +166,8 @@ function checks(task) {
   const items = open.map((check) => {
     const item = document.createElement("li");
     item.dataset.outcome = check.outcome;
-    item.append(piece("span", "word", `${WORDS[check.outcome] || ""}:`), " ", piece("bdi", "", check.message));
+    const message = check.outcome === "skipped" ? check.message.replace(/^Skipped: /, "") : check.message;
+    item.append(piece("span", "word", `${WORDS[check.outcome] || ""}:`), " ", piece("bdi", "", message));
     if (check.why) item.append(" ", piece("bdi", "why", check.why));
     return item;
   });
@@ -199,8 +202,11 @@ async function refresh() {
   if (asking) return asking;
   asking = (async () => {
     try {
-      const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "error" });
+      const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "manual" });
+      // Whoever is not signed in is sent to sign in.
+      if (answer.type === "opaqueredirect") tell("signed-out");
       if (!answer.ok) return;
+      welcome();
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const id of ["session", "handed-in", "tasks"]) swap(id, page);
       settle();
@@ -239,6 +245,9 @@ function settle() {
 }
 
 document.addEventListener("seatrial:session", refresh);
+document.addEventListener("seatrial:workspace-gone", refresh);
+// A stream that was refused does not say why: perhaps nobody is signed in any more.
+document.addEventListener("seatrial:live", (event) => event.detail.connected || refresh());
 document.addEventListener("htmx:afterSettle", settle);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
 // While the state passes by itself the page looks again, should no event tell of it.
@@ -265,36 +274,90 @@ document.getElementById("ask-yes").addEventListener("click", () => {
 document.getElementById("ask-no").addEventListener("click", () => ask.close());
 ask.addEventListener("click", (event) => event.target === ask && ask.close());
 
-function complain(sentence) {
+function complain(sentence, link) {
   const box = document.createElement("div");
   box.className = "toast notice notice-error";
   const close = document.createElement("button");
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => toast.replaceChildren());
-  box.append(piece("span", "", sentence), close);
+  box.append(piece("span", "", sentence), link || close);
   toast.replaceChildren(box);
 }
 
+/** Nobody is signed in any more: in another window of the browser, or because it was long ago. */
+function signedOut() {
+  if (toast.querySelector("a")) return;
+  const link = document.createElement("a");
+  link.className = "button";
+  link.href = lab.dataset.url;
+  link.textContent = "Sign in";
+  complain("You are not signed in any more. Nothing is lost: sign in again and go on.", link);
+}
+
+/** Somebody is signed in (again). */
+function welcome() {
+  if (toast.querySelector("a")) toast.replaceChildren();
+}
+
+document.addEventListener("seatrial:signed-out", signedOut);
+
 document.addEventListener("seatrial:complain", (event) => complain(event.detail.sentence));
 document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 401) return signedOut();
   const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
   complain(page.querySelector("[role=alert], main p")?.textContent.trim() || "The portal did not take that. Reload the page and try again.");
 });
 document.addEventListener("htmx:sendError", () => complain("The portal does not answer. Nothing is lost; try again in a moment."));
-document.addEventListener("htmx:beforeRequest", () => toast.replaceChildren());
+document.addEventListener("htmx:beforeRequest", () => toast.querySelector("a") || toast.replaceChildren());
 
 // ---- JupyterLab, once it is looked at ----
 
+const AGAIN = 4_000; // ms until the workspace is asked again
+const NOT_YET = "JupyterLab opens when the lab is started.";
+const AWAY = "Your workspace is not running at the moment, and JupyterLab with it. It is started again by itself; your files are kept.";
+let framing = null;
+let soon = 0;
+
+const jupyterPane = document.getElementById("pane-jupyter");
+const notebook = `tree/labs/${lab.dataset.slug}/steps.ipynb`;
+
+/** The frame, where JupyterLab is looked at and can be had; a sentence where it cannot. */
 function jupyter() {
-  const pane = document.getElementById("pane-jupyter");
-  if (lab.dataset.view !== "jupyter" && lab.dataset.work !== "jupyter") return;
-  if (pane.querySelector("iframe") || session()?.dataset.state !== "running") return;
+  const wanted = lab.dataset.view === "jupyter" || lab.dataset.work === "jupyter";
+  clearTimeout(soon);
+  if (framing || !wanted) return;
+  framing = framed().finally(() => (framing = null));
+}
+
+async function framed() {
+  const runs = session()?.dataset.state === "running";
+  const frame = jupyterPane.querySelector("iframe");
+  if (frame ? runs : !runs) return; // As it should be, or with nothing to be had.
+  const there = await reachable();
+  if (frame && !there) withoutFrame(NOT_YET);
+  else if (!frame && there) jupyterPane.replaceChildren(ownWindow(), newFrame());
+  else if (!frame) withoutFrame(AWAY);
+}
+
+function newFrame() {
   const frame = document.createElement("iframe");
   frame.title = "JupyterLab";
-  const notebook = `tree/labs/${lab.dataset.slug}/steps.ipynb`;
   // One document at a time, and laid out anew: what was stored in a window of another size does not fit a frame.
   frame.src = `${lab.dataset.server}doc/workspaces/${lab.dataset.slug}/${notebook}?reset`;
+  // Where the workspace has ended, the Hub answers in its place, with a page that no frame may show.
+  frame.addEventListener("load", () => {
+    try {
+      if (frame.contentWindow.location.pathname.startsWith(lab.dataset.server)) return;
+    } catch {
+      // A page that may not be framed is not ours to look at.
+    }
+    withoutFrame(AWAY);
+  });
+  return frame;
+}
+
+function ownWindow() {
   const bar = document.createElement("div");
   bar.className = "pane-bar";
   const link = document.createElement("a");
@@ -302,8 +365,17 @@ function jupyter() {
   link.target = "_blank";
   link.textContent = "Open in a window of its own";
   bar.append(link);
-  pane.replaceChildren(bar, frame);
+  return bar;
 }
+
+function withoutFrame(sentence) {
+  const box = document.createElement("div");
+  box.className = "empty";
+  box.append(piece("p", "", sentence));
+  jupyterPane.replaceChildren(box);
+  if (sentence === AWAY) soon = setTimeout(jupyter, AGAIN);
+}
+document.addEventListener("seatrial:workspace-gone", () => jupyterPane.querySelector("iframe") && withoutFrame(AWAY));
 document.addEventListener("seatrial:shown", jupyter);
 document.addEventListener("seatrial:refreshed", jupyter);
 

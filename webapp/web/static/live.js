@@ -2,7 +2,7 @@
 //
 //   seatrial:tasks     {tasks, score, points, skipped_points, stale, notice}
 //   seatrial:cluster   {namespace, machines, nodes, edges, left_out}
-//   seatrial:session   {desired, observed, place, fault, generation, ready}
+//   seatrial:session   {desired, observed, place, fault, generation, ready, hand, workspace_fault}
 //   seatrial:live      {connected}
 //
 // The place is the element with data-events. A page that nobody looks at lets its stream go; it comes back whole.

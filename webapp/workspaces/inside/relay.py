@@ -6,12 +6,16 @@ does here is trusted by the platform.
   127.0.0.1:PORT of the notebook server  <-  the listening socket that the platform handed in
   127.0.0.1:8081                         ->  /run/seatrial/sockets/hub.sock
   127.0.0.1:N                            ->  /run/seatrial/sockets/N.sock, each as soon as it is there
+
+Where the machine makes no sandbox it runs without one, and SEATRIAL_SHARED names the folder that the platform hands in.
+Then the Hub is where it is, and this is not the first process of all: what would end with that is ended here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import functools
 import os
 import shutil
@@ -23,7 +27,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 HUB_PORT = 8081
-SHARED = Path("/run/seatrial")
+SHARED = Path(os.environ.get("SEATRIAL_SHARED", "/run/seatrial"))
+SANDBOX = "SEATRIAL_SHARED" not in os.environ
+PR_SET_CHILD_SUBREAPER = 36
 # How often we look what the platform has put into its folder, in seconds.
 LOOK_EVERY = 0.25
 # How long the Hub may take to be there before the server starts, and the server to answer, and to end.
@@ -149,6 +155,8 @@ async def listen(doors: dict[str, asyncio.Server], sockets: Path) -> None:
     except OSError:
         return
     loop = asyncio.get_running_loop()
+    if not SANDBOX:
+        there.discard("hub.sock")
     for name in there - doors.keys():
         port = HUB_PORT if name == "hub.sock" else int(name[:-5]) if name[:-5].isdigit() else 0
         connect = functools.partial(to_unix, str(sockets / name))
@@ -168,10 +176,15 @@ def lay_out(home: Path, labs: Path) -> None:
 
 
 def _lay_out(folder: Path, delivered: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        for name in ("steps.ipynb",):
-            shutil.copyfile(delivered / name, folder / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Given once, whole: what the student then removes stays away.
+    given, notebook = folder / ".steps.given", folder / "steps.ipynb"
+    if not os.path.lexists(given):
+        if not os.path.lexists(notebook):
+            part = folder / ".steps.part"
+            shutil.copyfile(delivered / "steps.ipynb", part)
+            part.replace(notebook)
+        given.touch()
     if not os.path.lexists(folder / "README.md"):
         (folder / "README.md").symlink_to(delivered / "README.md")
     # The copy of what was delivered last tells a new cluster from a change of the student's.
@@ -205,6 +218,28 @@ def say_into(home: Path) -> None:
     os.close(log)
 
 
+def settle(home: Path) -> None:
+    """Without a sandbox: take what the server leaves as ours, and give notebooks the settings that /etc has inside."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    name = "ipython_kernel_config.py"
+    profile = home / ".ipython" / "profile_default"
+    with contextlib.suppress(OSError):
+        profile.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(profile / name):
+            shutil.copyfile(Path(__file__).parent / "ipython" / name, profile / name)
+
+
+def end_the_rest() -> None:
+    """End what the server has left, and what that leaves in turn: it falls to us."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while left := children.read_text().split() if children.exists() else []:
+        for pid in map(int, left):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
 class Server:
     """The notebook server: its end is the sandbox's."""
 
@@ -235,12 +270,15 @@ async def main(listening: int, port: int, command: list[str]) -> int:
     home, loop = Path.home(), asyncio.get_running_loop()
     os.chdir(home)
     say_into(home)
+    if not SANDBOX:
+        settle(home)
     watching = loop.create_task(watch(home))
     door = socket.socket(fileno=listening)
     door.setblocking(False)
     connect = functools.partial(to_port, port, SERVER_WITHIN)
     await loop.create_unix_server(functools.partial(Joint, connect), sock=door)
-    await hub_is_there(HUB_WITHIN)
+    if SANDBOX:
+        await hub_is_there(HUB_WITHIN)
     server = Server(command)
     loop.add_signal_handler(signal.SIGCHLD, server.collect)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -248,6 +286,9 @@ async def main(listening: int, port: int, command: list[str]) -> int:
     server.collect()
     code = await server.ended
     watching.cancel()
+    if not SANDBOX:
+        loop.remove_signal_handler(signal.SIGCHLD)
+        end_the_rest()
     return code
 
 

@@ -6,11 +6,17 @@ second and some 40 MB.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from traitlets.config import get_config
 
 c = get_config()
 
-c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash", "--rcfile", "/etc/seatrial/bashrc", "-i"]}
+_bashrc = Path(__file__).resolve().parents[1] / "bashrc"
+c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash", "--rcfile", str(_bashrc), "-i"]}
+# Without a sandbox it runs as whoever runs the portal, and the portal has said what that means.
+c.ServerApp.allow_root = "SEATRIAL_SHARED" in os.environ
 # The portal shows JupyterLab in a frame; nobody else may.
 c.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": "frame-ancestors 'self'"}}
 c.ServerApp.allow_remote_access = True  # it is reached by the name that the browser knows the portal by
