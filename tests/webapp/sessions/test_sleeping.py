@@ -237,9 +237,10 @@ def test_who_has_just_come_finds_a_workspace_and_loses_it_where_no_lab_is_starte
     sign_in(idle, teacher, seconds=5)
     turns(idle)
     assert idle.workspaces.opened == {"ada", "bob"}
-    begin(idle, user("bob"))
+    works = begin(idle, user("bob"))
     minutes(idle, 20)
     assert idle.workspaces.opened == {"ada", "bob"}
+    last_active(idle, works, minutes=0)
     minutes(idle, 12)
     assert idle.workspaces.opened == {"bob"}
 
