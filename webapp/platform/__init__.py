@@ -5,7 +5,7 @@ launch        what each process does before it becomes itself: `python -m webapp
 supervision   supervisord's configuration, and asking it
 remains       what runs for a data folder, as the kernel knows it, whoever started it
 needs         what the portal needs of this machine
-jupyterhub_config, hub, hub_proxy   the Hub
+jupyterhub_config, hub, hub_proxy, hub_process   the Hub
 wsgi, serving                       the portal's own server
 operations    up, down, status; above them only the command line
 """

@@ -53,7 +53,7 @@ PROGRAMS = {
         Program(
             "hub",
             "signs people in and keeps their workspaces",
-            lambda _: _module("jupyterhub", "-f", str(HERE / "jupyterhub_config.py")),
+            lambda _: _module("webapp.platform.hub_process", "-f", str(HERE / "jupyterhub_config.py")),
             sockets=("hub.sock",),
         ),
         Program(

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,6 @@ from webapp.workspaces.control import poke
 from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process
-
-# The notebook server, as JupyterHub starts it.
-MODULE = "jupyterhub.singleuser"
 
 
 class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
@@ -139,9 +135,7 @@ class WorkspaceSpawner(LocalProcessSpawner):  # type: ignore[misc]
     async def start(self) -> str:
         """Start the sandbox and wait until its server answers. Raises PortalError with what was said before."""
         environment, place = self.get_env(), self.place
-        started = await asyncio.to_thread(
-            starting.start, self.settings, place, self.limits, environment, [sys.executable, "-m", MODULE]
-        )
+        started = await asyncio.to_thread(starting.start, self.settings, place, self.limits, environment)
         self.process, self.pid, self._outer = started.process, started.process.pid, started.outer
         await asyncio.to_thread(poke, self.settings.workspaces, place.user_id)
         await self._answers(started.process)

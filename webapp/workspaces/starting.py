@@ -37,9 +37,10 @@ class Started:
 
 
 def start(
-    settings: Settings, place: Place, limits: Limits, environment: Mapping[str, str], command: Sequence[str]
+    settings: Settings, place: Place, limits: Limits, environment: Mapping[str, str], command: Sequence[str] = ()
 ) -> Started:
-    """Start a sandbox in which `command` serves at the sandbox's port, with these variables and no others.
+    """Start a sandbox in which the notebook server, or `command`, serves at the sandbox's port, with these variables
+    and no others.
 
     Where no sandbox can be made, and the portal is for this machine alone, it is started without one. Returns once the
     first process stands; whether that goes on to serve is seen at `place.socket`. What a killed Hub may have left of an

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import signal
 import socket
 import stat
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import kills
 import pytest
 from sqlalchemy import text
 
 from tests.webapp.platform.conftest import Portal, a_portal, until
 from tests.webapp.postgres import fresh, server
+from tests.webapp.workspaces.platforms import type_into
 from webapp.accounts import services
 from webapp.database import Database
 from webapp.platform.programs import PROGRAMS
 from webapp.platform.supervision import Supervisor
+from webapp.workspaces import terminals
+from webapp.workspaces.hub import HubApi
 
 pytestmark = pytest.mark.portal
 
@@ -105,6 +112,32 @@ def test_without_a_sandbox_nobody_else_is_let_in(portal: Portal, tmp_path: Path)
     up = portal.seatrial("up", PATH=str(tmp_path))
     assert up.returncode == 0, up.stderr
     assert "! There is no working sandbox: bubblewrap is not on PATH" in up.stdout
+
+
+@pytest.mark.cluster
+def test_without_a_sandbox_a_lab_is_started_and_has_a_terminal(
+    portal: Portal, programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", portal.environment["XDG_DATA_HOME"])
+    for program in Path("/usr/bin").iterdir():
+        if program.name != "bwrap":
+            (tmp_path / program.name).symlink_to(program)
+    up = portal.seatrial("up", PATH=str(tmp_path))
+    assert up.returncode == 0, up.stderr
+    settings = portal.settings
+    database = Database(settings.database_url)
+    with database.transaction() as db:
+        ada = services.add_user(db, "ada", kills.PASSWORD)
+    student = kills.Student(settings, ada, [])
+    student.sign_in()
+    student.start()
+    until("the lab runs", lambda: kills._running(database, [student]))
+    database.close()
+    name = terminals.open(settings, ada, kills.LAB)
+    reached: Any = SimpleNamespace(settings=settings, api=HubApi(settings))
+    said = type_into(reached, name, "kubectl auth whoami; whoami")
+    assert re.search(r"Username +student", said), said
+    assert pwd.getpwuid(os.geteuid()).pw_name in said, "and of the machine whoever runs the portal"
 
 
 def test_down_after_supervisord_was_killed(portal: Portal) -> None:

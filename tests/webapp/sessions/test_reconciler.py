@@ -60,6 +60,18 @@ def test_the_pool_fills_and_stays_full(world: World) -> None:
     assert {c.state for c in world.provider.list()} == {"running"}
 
 
+def test_clusters_are_warmed_up_once_while_nobody_waits(world: World, user: Users) -> None:
+    world.settle()
+    assert world.fuse.passed.count("warm up") == 2
+    for name in ("ada", "bob", "eve"):
+        begin(world, user(name))
+    while world.fuse.passed.count("lab started") < 3:
+        world.turn()
+    assert world.fuse.passed.count("warm up") == 2, "the third was handed over as soon as it was made"
+    world.settle()
+    assert world.fuse.passed.count("warm up") == 3, "the one that is ready now"
+
+
 def test_a_start_claims_a_ready_cluster_and_the_pool_is_filled_up(world: World, user: Users) -> None:
     world.settle()
     ready = world.clusters(PoolState.READY)

@@ -13,7 +13,9 @@ from sqlalchemy import select, update
 
 from tests.fakes.sessions import FakeWorkspaces, Fuse, World
 from tests.webapp.sessions.test_reconciler import ask, begin, cluster_of, seen
-from webapp.accounts.models import AuditEntry, User
+from webapp.accounts import services as accounts
+from webapp.accounts import signin
+from webapp.accounts.models import AuditEntry, BrowserSession, Role, User
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.grading import services as grading
@@ -215,6 +217,48 @@ def test_a_workspace_that_no_session_needs_ends(idle: World, user: Users) -> Non
     begin(idle, user("ada"))
     turns(idle)
     assert idle.workspaces.opened == {"ada", "bob"}, "it comes back with the first lab"
+
+
+def sign_in(world: World, user: User, **ago: float) -> None:
+    """As if the user had signed in so long ago."""
+    with Database.transaction(world.database) as db:
+        db.flush()
+        signin.begin(db, user)
+        at = now() - datetime.timedelta(**ago)
+        db.execute(update(BrowserSession).where(BrowserSession.user_id == user.id).values(created_at=at))
+
+
+def test_who_has_just_come_finds_a_workspace_and_loses_it_where_no_lab_is_started(idle: World, user: Users) -> None:
+    sign_in(idle, user("ada"), seconds=5)
+    sign_in(idle, user("bob"), seconds=5)
+    sign_in(idle, user("eve"), minutes=5)
+    with Database.transaction(idle.database) as db:
+        teacher = accounts.add_user(db, "ida", None, Role.INSTRUCTOR)
+    sign_in(idle, teacher, seconds=5)
+    turns(idle)
+    assert idle.workspaces.opened == {"ada", "bob"}
+    works = begin(idle, user("bob"))
+    minutes(idle, 20)
+    assert idle.workspaces.opened == {"ada", "bob"}
+    last_active(idle, works, minutes=0)
+    minutes(idle, 12)
+    assert idle.workspaces.opened == {"bob"}
+
+
+def test_no_more_have_a_workspace_than_can_be_at_work(world: World, user: Users) -> None:
+    for name in ("ada", "bob", "eve", "ida", "joe"):
+        sign_in(world, user(name), seconds=5)
+    turns(world)
+    assert world.workspaces.opened == {"ada", "bob", "eve", "ida"}, "there are four places"
+
+
+def test_who_waits_behind_all_places_has_no_workspace_yet(world: World, user: Users) -> None:
+    for name in ("ada", "bob", "eve", "ida", "joe"):
+        begin(world, user(name))
+        world.turn()
+    assert world.workspaces.opened == {"ada", "bob", "eve", "ida"}
+    world.settle()
+    assert world.workspaces.opened == {"ada", "bob", "eve", "ida"}
 
 
 def test_a_workspace_is_not_taken_from_somebody_who_just_stopped_a_lab(idle: World, user: Users) -> None:

@@ -90,11 +90,18 @@ class Reconciler:
             parts.database, parts.submissions, idle_minutes=idle, keep_days=days, clock=parts.clock
         )
         self.presence = Presence(
-            parts.database, parts.workspaces, self.preparing.doors, parts.crew, idle_minutes=idle, clock=parts.clock
+            parts.database,
+            parts.workspaces,
+            self.preparing.doors,
+            parts.crew,
+            places=parts.settings.clusters,
+            idle_minutes=idle,
+            clock=parts.clock,
         )
         self._waking: set[str] = set()
         self._look_at = self._stamp_at = float("-inf")
         self._opened: set[str] = set()
+        self._near: set[str] = set()
 
     def run_pass(self) -> None:
         """One pass. Raises DatabaseFault where the database does not do its part; the next pass carries on."""
@@ -114,6 +121,9 @@ class Reconciler:
             rows = list(db.scalars(asked).unique())
         self.sleeping.keep({row.id for row in rows})
         self._opened &= {row.id for row in rows}
+        # Whoever waits behind all places has no use for a workspace yet, and it would take one's memory.
+        at_work = sorted((r for r in rows if r.desired is Desired.RUNNING), key=lambda r: (queue.waits(r), r.asked_at))
+        self._near = {row.id for row in at_work[: self._settings.clusters]}
         for row in rows:
             try:
                 self._session(row)
@@ -132,7 +142,7 @@ class Reconciler:
             return  # The next pass sees it as it is then.
         if name is not None and self._crew.busy("cluster", name):
             return
-        hurry = row.desired is Desired.RUNNING and row.observed is not Observed.RUNNING
+        hurry = row.id in self._near and row.observed is not Observed.RUNNING
         if not hurry:
             self._opened.discard(row.id)
         elif row.id not in self._opened:
@@ -227,6 +237,8 @@ class Reconciler:
         if (lacking := len(unserved) - leaving - count[PoolState.REMOVING]) > 0:
             self.sleeping.make_room(lacking)
         preparing = any(self._crew.busy("cluster", c.name) for c in clusters if c.state is PoolState.CLAIMED)
+        if not waiting and not preparing:
+            self.pool.prime(clusters)
         refill = 0 if preparing else min(room, self._settings.pool - ready - coming)
         surplus = 0 if waiting or count[PoolState.MAKING] else ready - self._settings.pool
         if evicted or surplus > 0:

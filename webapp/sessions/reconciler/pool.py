@@ -80,6 +80,7 @@ class Pool:
         self._prefix, self._warm_up = prefix, warm_up
         self.rest = Rest(clock=clock)
         self.fault: str | None = None
+        self._cold: set[str] = set()
 
     def make(self, number: int) -> None:
         """Begin to make so many clusters. Their rows are there before they are."""
@@ -102,8 +103,8 @@ class Pool:
         self.fault = None
         self.rest.recover()
         self._facts.note(name, "running")
+        self._cold.add(name)
         self._turn(name, PoolState.MAKING, PoolState.READY)
-        self._crew.aside(lambda: self._prime(name))  # Whoever waits for it does not wait for this as well.
 
     def _again(self, name: str) -> None:
         try:
@@ -114,6 +115,14 @@ class Pool:
             raise
         self._facts.note(name, "running")
         self._turn(name, PoolState.MAKING, PoolState.READY)
+
+    def prime(self, clusters: list[PoolCluster]) -> None:
+        """Begin to warm up what was made and is nobody's. For when nobody waits: it takes as much as half a start."""
+        ready = {cluster.name for cluster in clusters if cluster.state is PoolState.READY}
+        for name in self._cold & ready:
+            self._cold.discard(name)
+            self._crew.aside(lambda name=name: self._prime(name))  # type: ignore[misc]
+        self._cold &= {cluster.name for cluster in clusters}
 
     def _prime(self, name: str) -> None:
         """Ask for what the first lab will ask for: an API server computes its schemas when they are first wanted."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from webapp.accounts.models import User
+from webapp.accounts.models import BrowserSession, Role, User
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.sessions.access import audit_log
@@ -22,6 +22,8 @@ from webapp.sessions.reconciler.preparing import Doors, locked
 
 # How often it is looked, in seconds.
 EVERY = 60.0
+# Somebody has just come who signed in so long ago at most.
+JUST_NOW = datetime.timedelta(minutes=1)
 # How often a workspace is looked after whose student is there, in seconds, and how many are in one pass: each is a
 # question to the Hub.
 CARE, CARED_AT_ONCE = 10.0, 4
@@ -37,12 +39,15 @@ class Presence:
         doors: Doors,
         crew: Crew,
         *,
+        places: int,
         idle_minutes: int,
         clock: Clock = time.monotonic,
     ) -> None:
-        """Nothing is known before the first look."""
+        """Nothing is known before the first look. `places` is how many may be at work at once."""
         self._database, self._workspaces, self._doors, self._crew = database, workspaces, doors, crew
-        self._clock = clock
+        self._clock, self._places = clock, places
+        self._running: set[str] = set()
+        self._greeted: set[str] = set()
         self._unused = Idleness(idle_minutes * 60.0, clock)
         self._cared_at: dict[str, float] = {}
         self._heard: dict[Hashable, datetime.datetime] = {}
@@ -58,8 +63,24 @@ class Presence:
             self._cared_at[user] = moment
             self._doors.open(user)
 
+    def greet(self) -> None:
+        """Open the workspaces of students who have just come, while there are places: most start a lab next, and a
+        workspace takes as long as a cluster does. Whoever starts none loses it like everybody who goes."""
+        asked = select(User.name).join(BrowserSession, BrowserSession.user_id == User.id)
+        asked = asked.where(User.role == Role.STUDENT, BrowserSession.created_at > now() - JUST_NOW)
+        with self._database.reading() as db:
+            come = dict.fromkeys(db.scalars(asked.order_by(BrowserSession.created_at)))
+        self._greeted &= come.keys()
+        there = self._running | self._greeted
+        if new := [user for user in come if user not in there]:
+            there |= self._wanted()
+            for user in new[: max(0, self._places - len(there))]:
+                self._greeted.add(user)
+                self._doors.open(user)
+
     def tend(self) -> None:
-        """Begin to look, where it is time to."""
+        """Greet, and begin to look, where it is time to."""
+        self.greet()
         if self._clock() >= self._look_at:
             self._look_at = self._clock() + EVERY
             self._crew.start(("presence",), self.look)
@@ -69,6 +90,7 @@ class Presence:
         self._at_clusters()
         running = self._workspaces.running()
         self._at_workspaces(running)
+        self._running = set(running)
         self._unused.keep(set(running))
         wanted = self._wanted()
         for user, at in running.items():

@@ -1,7 +1,7 @@
 """The first process of a sandbox: it starts the notebook server, and joins the sandbox's loopback to Unix sockets.
 
-Runs by itself, with the standard library alone, as the student: `relay.py LISTENING_FD PORT COMMAND…`. Nothing that it
-does here is trusted by the platform.
+Runs by itself, with the standard library alone, as the student: `relay.py LISTENING_FD PORT [COMMAND…]`, where COMMAND
+is started in place of the notebook server. Nothing that it does here is trusted by the platform.
 
   127.0.0.1:PORT of the notebook server  <-  the listening socket that the platform handed in
   127.0.0.1:8081                         ->  /run/seatrial/sockets/hub.sock
@@ -301,4 +301,6 @@ async def hub_is_there(within: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))
+    # -P: what lies beside it is no module for anybody.
+    notebooks = [sys.executable, "-P", str(Path(__file__).resolve().parent / "server.py")]
+    sys.exit(asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or notebooks)))
