@@ -29,6 +29,7 @@ COMMANDS = {
     "tools": ("clusters.tools.cli:tools", "Install and list the upstream programs."),
     "user": ("webapp.accounts.cli:user", "The portal's users: add, import a class, new passwords."),
     "up": ("webapp.platform.cli:up", "Start the portal: labs in the browser."),
+    "workspace": ("webapp.workspaces.cli:workspace", "The image of what students work in, where that is a container."),
 }
 
 

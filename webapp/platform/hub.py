@@ -32,7 +32,8 @@ HEADERS = {
 
 def configure(c: Any, settings: Settings) -> None:
     """Fill JupyterHub's configuration object. For the Hub's own process: it reads JupyterHub."""
-    from webapp.workspaces.spawner import address
+    from webapp.workspaces import keeping
+    from webapp.workspaces.hosting import address
 
     os.umask(0o077)
     hub = c.JupyterHub
@@ -52,7 +53,7 @@ def configure(c: Any, settings: Settings) -> None:
     _portal(hub, settings)
     hub.authenticator_class = settings.authenticator
     c.CryptKeeper.keys = [bytes.fromhex(settings.key("hub-states"))]  # of what an Authenticator keeps of a sign-in
-    hub.spawner_class = "webapp.workspaces.spawner.WorkspaceSpawner"
+    hub.spawner_class = keeping.spawner(settings)
 
 
 def _proxy(c: Any, settings: Settings, address: Callable[[Path], str]) -> None:

@@ -9,7 +9,7 @@ from clusters.tools import cache, node
 from clusters.tools.doctor import Finding, package
 from webapp.errors import PortalError
 from webapp.settings import CLUSTER, Settings
-from webapp.workspaces import bare, programs
+from webapp.workspaces import bare, keeping, programs
 
 FEATURE, WORKSPACES = "the portal", "workspaces"
 # What the platform's own processes and one workspace take, in bytes.
@@ -70,7 +70,7 @@ def sandbox_fault() -> str | None:
 
 def refuse_strangers(settings: Settings) -> None:
     """Without a sandbox the portal is for this machine alone. Raises PortalError where it would listen elsewhere."""
-    fault = sandbox_fault()
+    fault = keeping.fault(settings)
     if fault is None or bare.loopback(settings.host):
         return
     raise PortalError(

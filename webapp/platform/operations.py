@@ -24,7 +24,7 @@ from webapp.platform.programs import PROGRAMS
 from webapp.platform.standing import circles, healthz, recorded, status
 from webapp.platform.supervision import Supervisor, last_lines, refuse_folder
 from webapp.settings import Settings
-from webapp.workspaces import bare
+from webapp.workspaces import bare, keeping
 from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import named
@@ -164,6 +164,8 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
     found = []
     if told := bare.notice(settings):
         found.append(told)
+    if keeping.engine_of(settings) is not None and not keeping.in_containers(settings):
+        found.append(f"Workspaces run in a sandbox; `{keeping.MEND}` makes the image by which they run in containers.")
     for row in needs.examine():
         if row.outcome == "missing":
             found.append(f"{row.need}: {row.found}.")

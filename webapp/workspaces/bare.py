@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from webapp.errors import PortalError
 from webapp.settings import Settings
-from webapp.workspaces import programs, sandbox
+from webapp.workspaces import keeping, programs, sandbox
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import MARK
 
@@ -25,7 +25,7 @@ WORDS = (
 
 def needed(settings: Settings) -> bool:
     """Whether workspaces run without a sandbox here. Raises PortalError where none may, since strangers are let in."""
-    fault = programs.sandbox_fault()
+    fault = keeping.fault(settings)
     if fault is None:
         return False
     if loopback(settings.host):
@@ -35,7 +35,7 @@ def needed(settings: Settings) -> bool:
 
 def notice(settings: Settings) -> str | None:
     """What whoever lets others work here should know, None where there is a sandbox."""
-    fault = programs.sandbox_fault()
+    fault = keeping.fault(settings)
     return WORDS.format(fault=fault) if fault and loopback(settings.host) else None
 
 

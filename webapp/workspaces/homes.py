@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from webapp.errors import PortalError
-from webapp.workspaces.launch import give
+from webapp.workspaces.launch import MOUNTED, give, make_home
 from webapp.workspaces.places import Place
 
 MKFS = ("/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4")
@@ -29,6 +29,7 @@ def prepare(place: Place, uid: int, size: int, *, plain: bool = False) -> Path |
     A home stays what it was made as; one that is made `plain` is a folder. Raises PortalError.
     """
     if place.image.exists():
+        unmount(place)  # Mounted twice, a file system would be spoilt.
         place.home.mkdir(mode=0o700, exist_ok=True)
         return place.image
     if place.home.exists() and any(place.home.iterdir()):
@@ -40,6 +41,26 @@ def prepare(place: Place, uid: int, size: int, *, plain: bool = False) -> Path |
         return place.image
     give(place.home, uid)
     return None
+
+
+def mount(place: Place, uid: int) -> None:
+    """Mount the home's image on the machine, where a container engine sees it. Idempotent. Raises PortalError."""
+    if not place.home.is_mount():
+        done = subprocess.run(
+            ["/usr/bin/mount", "-t", "ext4", "-o", MOUNTED, str(place.image), str(place.home)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise PortalError(f"the home {place.image} cannot be mounted: {done.stderr.strip()}")
+    make_home(place.home / "student", uid)
+
+
+def unmount(place: Place) -> None:
+    """Undo `mount`. Idempotent; what is in use still goes once it is not. Raises PortalError."""
+    if place.home.is_mount():
+        done = subprocess.run(["/usr/bin/umount", "-l", str(place.home)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PortalError(f"the home {place.home} cannot be unmounted: {done.stderr.strip()}")
 
 
 _works: bool | None = None

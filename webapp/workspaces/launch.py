@@ -19,6 +19,8 @@ from typing import Any
 
 CLONE_NEWNS = 0x00020000
 MS_REC, MS_SLAVE = 0x4000, 0x80000
+# How a home that is an image is mounted.
+MOUNTED = "loop,nosuid,nodev,noatime,discard"
 # Workspaces are the first to go where the machine has no memory left.
 EXPENDABLE = 800
 
@@ -41,8 +43,7 @@ def mount(image: str, folder: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC | MS_SLAVE, None):
         raise OSError(ctypes.get_errno(), "the machine gives the workspace no namespace of mounts")
-    options = "loop,nosuid,nodev,noatime,discard"
-    subprocess.run(["/usr/bin/mount", "-t", "ext4", "-o", options, image, folder], check=True)
+    subprocess.run(["/usr/bin/mount", "-t", "ext4", "-o", MOUNTED, image, folder], check=True)
 
 
 def make_home(folder: Path, uid: int) -> None:

@@ -117,9 +117,9 @@ def home(place: Place) -> Path:
     return place.home / "student" if place.image.exists() else place.home
 
 
-def environment(hub: dict[str, str]) -> dict[str, str]:
-    """Every variable that there is inside. `hub` is what the Hub gives the student's own server."""
-    bins = ["/opt/seatrial/bin", f"{sys.prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"]
+def environment(hub: dict[str, str], *, prefix: str = sys.prefix) -> dict[str, str]:
+    """Every variable that there is inside. `hub` is what the Hub gives the student's own server, `prefix` Python's."""
+    bins = ["/opt/seatrial/bin", f"{prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"]
     return {
         **hub,
         "PATH": ":".join(bins),

@@ -52,8 +52,8 @@ def start(
     own_uid = os.geteuid() == 0 and not without
     uid = sandbox.FIRST_UID + place.user_id if own_uid else os.geteuid()
     image = homes.prepare(place, uid, limits.disk, plain=without)
-    with _listening(place.socket) as listening, place.log.open("wb") as log:
-        launch = _Launch(place, image, uid, listening.fileno(), log)
+    with listening(place.socket) as made_socket, place.log.open("wb") as log:
+        launch = _Launch(place, image, uid, made_socket.fileno(), log)
         if without:
             process, outer = _without(launch, settings, limits, environment, command)
         else:
@@ -168,7 +168,7 @@ def _named(said: str) -> Process | None:
 
 
 @contextlib.contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
+def listening(path: Path) -> Iterator[socket.socket]:
     """A Unix socket at which only the platform's own user can ask; its listening end goes into the sandbox."""
     if len(os.fsencode(path)) > places.LONGEST:
         raise PortalError(f"{path} is too long for a socket; set SEATRIAL_DATA to a folder with a shorter path")

@@ -24,9 +24,11 @@ from typing import Any
 
 import pytest
 
+from clusters.engine import EngineError, find
+from tests.fakes.watch import Recorder
 from tests.webapp.workspaces.agents import AGENT
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import places, sandbox, starting
+from webapp.workspaces import homes, places, sandbox, starting
 from webapp.workspaces.control import poke
 from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
@@ -47,12 +49,11 @@ class Outcome:
 class Inside:
     """One student's running sandbox."""
 
-    def __init__(self, place: Place, started: starting.Started) -> None:
-        self.place, self.started = place, started
-
-    @property
-    def process(self) -> Process:
-        return self.started.process
+    def __init__(
+        self, place: Place, process: Process, python: str, outer: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        """`python` is the one within; `outer` is bubblewrap's outer process, which is ours to collect."""
+        self.place, self.process, self.outer, self._python = place, process, outer, python
 
     def run(self, script: str, timeout: float = 60) -> Outcome:
         """Run a script as the student. Raises OSError where the sandbox has ended."""
@@ -70,7 +71,7 @@ class Inside:
         return Outcome(told["code"], told["output"])
 
     def python(self, program: str, timeout: float = 60) -> Outcome:
-        return self.run(f"{sys.executable} -I - <<'PROGRAM'\n{program}\nPROGRAM\n", timeout)
+        return self.run(f"{self._python} -I - <<'PROGRAM'\n{program}\nPROGRAM\n", timeout)
 
     def ends(self, within: float = 60) -> bool:
         """Wait until the sandbox is gone."""
@@ -83,7 +84,9 @@ class Inside:
     def end(self) -> None:
         self.process.signal(signal.SIGKILL)
         self.ends()
-        self.started.outer.wait(10)
+        if self.outer is not None:
+            self.outer.wait(10)
+        homes.unmount(self.place)
 
 
 @dataclass
@@ -100,9 +103,12 @@ class House:
         hub = {"JUPYTERHUB_API_TOKEN": TOKENS.get(user_id, f"token-{user_id}")}
         command = [sys.executable, "-I", "-c", AGENT]
         started = starting.start(self.settings, place, limits, sandbox.environment(hub), command)
-        opened = Inside(place, started)
+        return self.has(Inside(place, started.process, sys.executable, started.outer))
+
+    def has(self, opened: Inside) -> Inside:
+        """Another one that runs."""
         self.running.append(opened)
-        poke(self.settings.workspaces, user_id)
+        poke(self.settings.workspaces, opened.place.user_id)
         opened.run("true")
         return opened
 
@@ -124,6 +130,20 @@ class House:
         for opened in self.running:
             opened.end()
         self.kill_relay()
+
+
+class ContainerHouse(House):
+    """A data folder whose workspaces are containers."""
+
+    def open(self, user_id: int, limits: Limits = LIMITS) -> Inside:
+        from tests.webapp.workspaces.containers import Alone
+        from webapp.workspaces.containers import container
+
+        place = places.of(self.settings.workspaces, user_id)
+        hub = {"JUPYTERHUB_API_TOKEN": TOKENS.get(user_id, f"token-{user_id}")}
+        python = f"{container.PYTHON}/bin/python"
+        process = Alone.opened(self.settings, place, limits, hub, [python, "-I", "-c", AGENT])
+        return self.has(Inside(place, process, python))
 
 
 def until(true: Any, what: str, within: float = 60) -> None:
@@ -185,14 +205,40 @@ def demand_sandbox() -> None:
     pytest.skip("bubblewrap is not installed")
 
 
+@pytest.fixture(scope="session")
+def workspace_image() -> str:
+    """The image of workspaces that are containers; made, where it is not there."""
+    from webapp.workspaces.containers import image
+
+    try:
+        return image.build(find(), Recorder())
+    except EngineError as fault:
+        if "kind" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
+            pytest.fail(f"a container engine is required here: {fault}")
+        pytest.skip(str(fault))
+
+
+KEPT_IN = ("sandbox", pytest.param("container", marks=pytest.mark.kind))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Attacks are tried on whatever keeps a workspace in."""
+    if "test_attacks" in metafunc.module.__name__ and "house" in metafunc.fixturenames:
+        metafunc.parametrize("house", KEPT_IN, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    """A platform with a relay and a Hub that answers anything to anybody."""
-    demand_sandbox()
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """A platform with a relay and a Hub that answers anything to anybody; workspaces are sandboxes, or containers."""
+    contained = getattr(request, "param", "sandbox") == "container"
+    if contained:
+        request.getfixturevalue("workspace_image")
+    else:
+        demand_sandbox()
     hub = StandIn("hub")
     with tempfile.TemporaryDirectory(prefix="ws-", ignore_cleanup_errors=True) as folder:
         settings = from_environment({"SEATRIAL_DATA": folder, "SEATRIAL_PORT": str(hub.port)})
-        made = House(settings, hub)
+        made = (ContainerHouse if contained else House)(settings, hub)
         try:
             made.start_relay()
             yield made

@@ -1,7 +1,8 @@
 """A small Hub for the tests: anybody may sign in, the spawner and the Hub's own roles are the real ones."""
 
 from webapp.settings import from_environment
-from webapp.workspaces.spawner import WorkspaceSpawner, address
+from webapp.workspaces.hosting import address
+from webapp.workspaces.spawner import WorkspaceSpawner
 
 settings = from_environment()
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it here

@@ -107,8 +107,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_the_end_of_the_outer_process_is_not_the_end(house: House) -> None:
     inside = house.open(6)
-    os.kill(inside.started.outer.pid, signal.SIGKILL)
-    inside.started.outer.wait()
+    os.kill(inside.outer.pid, signal.SIGKILL)
+    inside.outer.wait()
     assert inside.run("echo goes on").output == "goes on\n"
     inside.process.signal(signal.SIGKILL)
     assert inside.ends()
@@ -120,7 +120,7 @@ def test_asked_to_end_it_ends_with_all_that_is_in_it(house: House) -> None:
     found = starting.processes.below(inside.process.pid, starting.processes.table())
     inside.process.signal(signal.SIGTERM)
     assert inside.ends()
-    inside.started.outer.wait()
+    inside.outer.wait()
     assert [pid for pid in found if starting.processes.stat(pid)] == []
     if inside.place.image.exists():
         assert str(inside.place.image) not in subprocess.check_output(["/usr/sbin/losetup", "--all"], text=True)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from webapp.settings import from_environment
 from webapp.workspaces import limits, places, processes, programs, sandbox, seccomp
+from webapp.workspaces.hosting import address
 from webapp.workspaces.sandbox import Sandbox
-from webapp.workspaces.spawner import address
 from webapp.workspaces.watchdog import memory
 
 

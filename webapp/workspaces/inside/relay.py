@@ -1,7 +1,8 @@
 """The first process of a sandbox: it starts the notebook server, and joins the sandbox's loopback to Unix sockets.
 
-Runs by itself, with the standard library alone, as the student: `relay.py LISTENING_FD PORT [COMMAND…]`, where COMMAND
-is started in place of the notebook server. Nothing that it does here is trusted by the platform.
+Runs by itself, with the standard library alone, as the student: `relay.py LISTENING PORT [COMMAND…]`. LISTENING is the
+number of a descriptor, or the path of a socket at which one is asked for; COMMAND is started in place of the notebook
+server. Nothing that it does here is trusted by the platform.
 
   127.0.0.1:PORT of the notebook server  <-  the listening socket that the platform handed in
   127.0.0.1:8081                         ->  /run/seatrial/sockets/hub.sock
@@ -21,6 +22,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -30,6 +32,8 @@ HUB_PORT = 8081
 SHARED = Path(os.environ.get("SEATRIAL_SHARED", "/run/seatrial"))
 SANDBOX = "SEATRIAL_SHARED" not in os.environ
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+LONGEST_FILTER = 32 * 1024
 # How often we look what the platform has put into its folder, in seconds.
 LOOK_EVERY = 0.25
 # How long the Hub may take to be there before the server starts, and the server to answer, and to end.
@@ -292,6 +296,20 @@ async def main(listening: int, port: int, command: list[str]) -> int:
     return code
 
 
+def handed(path: str) -> int:
+    """Ask the platform for the socket at which the notebook server is reached, its descriptor, and for the filter of
+    system calls, under which all is from here on."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(path)
+        program, descriptors, _, _ = socket.recv_fds(asking, LONGEST_FILTER, 1)
+    steps = ctypes.create_string_buffer(program, len(program))
+    told = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(steps))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, told):
+        raise OSError(ctypes.get_errno(), "the kernel takes no filter of system calls")
+    return descriptors[0]
+
+
 async def hub_is_there(within: float) -> None:
     """Wait for the Hub's socket, without which the notebook server begins with a fault."""
     for _ in range(int(within / LOOK_EVERY)):
@@ -303,4 +321,5 @@ async def hub_is_there(within: float) -> None:
 if __name__ == "__main__":
     # -P: what lies beside it is no module for anybody.
     notebooks = [sys.executable, "-P", str(Path(__file__).resolve().parent / "server.py")]
-    sys.exit(asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or notebooks)))
+    listening = int(sys.argv[1]) if sys.argv[1].isdigit() else handed(sys.argv[1])
+    sys.exit(asyncio.run(main(listening, int(sys.argv[2]), sys.argv[3:] or notebooks)))
