@@ -65,8 +65,9 @@ def up(output: str) -> None:
                 click.echo(f"    {user.name:<12} {user.password}")
 
     with _told():
+        settings = from_environment()
         with watching(Console(stderr=True)) as watch:
-            started = operations.up(from_environment(), watch, made)
+            started = operations.up(settings, watch, made)
         if output == "json":
             users = [{"name": user.name, "password": user.password, "role": user.role} for user in fresh]
             fields = {"address": started.address, "already": started.already, "users": users}
@@ -76,7 +77,9 @@ def up(output: str) -> None:
         click.echo(f"The portal {state} {started.address}; `seatrial down` ends it.")
         for warning in started.warnings:
             click.echo(f"! {warning}")
-        if not fresh and not started.already:
+        if settings.sign_in_elsewhere:
+            click.echo(f"Who comes signs in by {settings.authenticator}.")
+        elif not fresh and not started.already:
             click.echo("Sign in as one of your users; `seatrial user passwd NAME` gives somebody a new password.")
 
 

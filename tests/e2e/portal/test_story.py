@@ -131,7 +131,11 @@ def test_jupyterlab_in_its_frame(desk: SIT) -> None:
     cell.locator(".cm-content").click()
     one.page.keyboard.press("Shift+Enter")
     expect(cell.locator(".jp-OutputArea-output").first).to_contain_text("deployment.apps/web", timeout=PATIENCE)
-    one.picture("lab-jupyter")
+    for width, height in (WIDE, NARROW, WIDE):
+        one.page.set_viewport_size({"width": width, "height": height})
+        expect(cell).to_be_visible()
+        one.fits()
+        one.picture("lab-jupyter")
     HubApi(one.platform.portal.settings).stop_server("nadia")
     pane = one.page.locator("#pane-jupyter")
     expect(pane).to_contain_text("Your workspace is not running at the moment", timeout=PATIENCE)
