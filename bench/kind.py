@@ -1,4 +1,5 @@
-"""Clusters of containers beside plain kind with the same image: how long one takes, and how much memory it has."""
+"""Clusters of containers beside plain kind with the same image: how long one takes, how much memory it has, and a
+portal's pool of them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ import statistics
 import time
 from pathlib import Path
 
+import portal
+import portal_start
+import windows
 import yaml
 from measure import Row, alternate, seconds
 
@@ -21,6 +25,7 @@ from clusters.tools import program
 
 # How long a new cluster is left alone before its memory is looked at, in seconds: until what it does once is done.
 REST = 60.0
+CLAIMS = 5
 # What shares a machine with the clusters, in MiB.
 SHARED = 20 * 1024
 UNITS = {"B": 2**-20, "KiB": 2**-10, "MiB": 1.0, "GiB": 2**10}
@@ -113,4 +118,32 @@ def kind(scratch: Path) -> list[Row]:
             f"stated: {SHARED / mine:.0f} fit into 20 GiB",
             None,
         ),
+    ]
+
+
+def claims(scratch: Path) -> list[Row]:
+    """A start in a portal whose pool holds a cluster of containers, beside making one."""
+    with portal.running(scratch, SEATRIAL_PROVIDER="kind", SEATRIAL_POOL="1", SEATRIAL_CLUSTERS="2") as settings:
+        student = portal_start.Student(settings, "kind")
+        with windows.browser() as window, windows.signed_in(window, settings, student.name) as page:
+            prompts = [student.prompt(page, pool=1) for _ in range(CLAIMS + 1)][1:]
+    provider = registry.provider("kind")
+    made = []
+    for turn in range(CLAIMS):
+        name = f"bench-made-{turn}"
+        try:
+            made.append(seconds(lambda name=name: provider.create(ClusterSpec(name))))  # type: ignore[misc]
+        finally:
+            provider.delete(name)
+    share = statistics.median(student.claims[1:]) / statistics.median(made)
+    return [
+        Row(
+            "a start until a cluster of containers of the pool is its own",
+            portal_start.spread(student.claims[1:]),
+            f"one made: {portal_start.spread(made)}",
+            f"{share:.3f}",
+            "≤ 0.050",
+            share <= 0.05,
+        ),
+        Row("Start pressed until the prompt, on it", portal_start.spread(prompts), "", "", "stated", None),
     ]

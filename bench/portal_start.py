@@ -40,14 +40,14 @@ WITHIN = 300.0
 def start(scratch: Path) -> list[Row]:
     """One student, again and again: with a pool and a workspace that runs, and with neither."""
     with portal.running(scratch / "warm", SEATRIAL_POOL=str(POOL), SEATRIAL_CLUSTERS="6") as settings:
-        student = _Student(settings, "warm")
+        student = Student(settings, "warm")
         with windows.browser() as window, windows.signed_in(window, settings, student.name) as page:
-            warm = [student.prompt(page, pool=True) for _ in range(WARM + 1)][1:]
+            warm = [student.prompt(page, pool=POOL) for _ in range(WARM + 1)][1:]
             claims = student.claims[1:]
     with portal.running(scratch / "cold", SEATRIAL_POOL="0", SEATRIAL_CLUSTERS="2") as settings:
-        student = _Student(settings, "cold")
+        student = Student(settings, "cold")
         with windows.browser() as window, windows.signed_in(window, settings, student.name) as page:
-            cold = [student.prompt(page, pool=False) for _ in range(COLD)]
+            cold = [student.prompt(page, pool=0) for _ in range(COLD)]
     creates = [_create(turn) for turn in range(5)]
     share = statistics.median(claims) / statistics.median(creates)
     return [
@@ -55,8 +55,8 @@ def start(scratch: Path) -> list[Row]:
         _bounded("Start pressed until the prompt, without either", cold, 12.0),
         Row(
             "a start until a cluster of the pool is its own",
-            _spread(claims),
-            f"a cluster made: {_spread(creates)}",
+            spread(claims),
+            f"a cluster made: {spread(creates)}",
             f"{share:.3f}",
             "≤ 0.050",
             share <= 0.05,
@@ -114,20 +114,24 @@ def burst(scratch: Path) -> list[Row]:
     ]
 
 
-class _Student:
+class Student:
     """One student of a portal that runs, who starts the same lab over and over."""
 
     def __init__(self, settings: Settings, name: str) -> None:
+        """Add them."""
         self._settings, self.name, self.claims = settings, name, list[float]()
         self._database = Database(settings.database_url)
         self._hub = HubApi(settings)
         with self._database.transaction() as db:
             accounts.add_user(db, name, PASSWORD, Role.STUDENT)
 
-    def prompt(self, page: Page, *, pool: bool) -> float:
-        """From the click on Start until the prompt stands in the terminal, in seconds; all is away again afterwards."""
+    def prompt(self, page: Page, *, pool: int) -> float:
+        """From the click on Start until the prompt stands in the terminal, in seconds; all is away again afterwards.
+
+        Before, it is waited until the pool holds `pool` clusters; without any, the workspace is away as well.
+        """
         if pool:
-            _full(self._database, POOL)
+            _full(self._database, pool)
         page.goto(f"{self._settings.address}{PREFIX}/labs/{LAB}")
         page.get_by_role("button", name="Start", exact=True).wait_for()
         watch = threading.Thread(target=self._claimed, args=(time.perf_counter(),))
@@ -136,7 +140,7 @@ class _Student:
         windows.prompt(page)
         taken = time.perf_counter() - began
         watch.join()
-        self._away(keep_workspace=pool)
+        self._away(keep_workspace=pool > 0)
         return taken
 
     def _claimed(self, began: float) -> None:
@@ -185,10 +189,11 @@ def _create(turn: int) -> float:
 
 
 def _bounded(what: str, taken: list[float], asked: float) -> Row:
-    return Row(what, f"{_spread(taken)} of {len(taken)}", "", "", f"p95 ≤ {asked:g} s", p95(taken) <= asked)
+    return Row(what, f"{spread(taken)} of {len(taken)}", "", "", f"p95 ≤ {asked:g} s", p95(taken) <= asked)
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Median and p95 of times in seconds, as they are shown."""
     return f"{duration(statistics.median(values))} (p95 {duration(p95(values))})"
 
 

@@ -296,6 +296,7 @@ SUITES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "scaling": ("Growing", scaling),
     "memory": ("Memory", memory),
     "kind": ("A cluster of containers", kind.kind),
+    "claims": ("A portal with clusters of containers", kind.claims),
     "probes": ("Probes of real Pods", probes.probes),
     "platform": ("Memory of the portal's own processes", portal.platform_memory),
     "workspace": ("Memory of a workspace", workspace.workspace),

@@ -80,6 +80,15 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
+def workspace_image(engine: Engine) -> str:
+    """The image of workspaces that are containers; made, where it is not there."""
+    from tests.fakes.watch import Recorder
+    from webapp.workspaces.containers import image
+
+    return image.build(engine, Recorder())
+
+
+@pytest.fixture(scope="session")
 def kind_cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     """One real kind cluster for the whole session. Tests keep to namespaces of their own."""
     data = str(tmp_path_factory.mktemp("data"))

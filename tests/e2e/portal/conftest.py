@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -227,10 +228,10 @@ def browser_path() -> str:
     return demand()
 
 
-@pytest.fixture(scope="session")
-def platform(browser_path: str) -> Iterator[Platform]:
+@contextmanager
+def a_platform(**settings: str) -> Iterator[Platform]:
     """`seatrial up` in a folder of its own; afterwards everything of it is gone."""
-    with a_portal(SEATRIAL_POOL="1", SEATRIAL_CLUSTERS="4") as portal:
+    with a_portal(**settings) as portal:
         started = portal.seatrial("up", "-o", "json")
         assert started.returncode == 0, started.stderr
         told = json.loads(started.stdout)
@@ -242,6 +243,13 @@ def platform(browser_path: str) -> Iterator[Platform]:
                 services.add_user(db, name, known[name], display_name=f"{name.title()} O, Brien")
         database.close()
         yield Platform(portal, told["address"], known)
+
+
+@pytest.fixture(scope="session")
+def platform(browser_path: str) -> Iterator[Platform]:
+    """One for all."""
+    with a_platform(SEATRIAL_POOL="1", SEATRIAL_CLUSTERS="4") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,6 @@ from typing import Any
 
 import pytest
 
-from clusters.engine import EngineError, find
-from tests.fakes.watch import Recorder
 from tests.webapp.workspaces.agents import AGENT
 from webapp.settings import Settings, from_environment
 from webapp.workspaces import homes, places, sandbox, starting
@@ -203,19 +201,6 @@ def demand_sandbox() -> None:
     if "portal" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
         pytest.fail("bubblewrap is required here")
     pytest.skip("bubblewrap is not installed")
-
-
-@pytest.fixture(scope="session")
-def workspace_image() -> str:
-    """The image of workspaces that are containers; made, where it is not there."""
-    from webapp.workspaces.containers import image
-
-    try:
-        return image.build(find(), Recorder())
-    except EngineError as fault:
-        if "kind" in os.environ.get("SEATRIAL_REQUIRE", "").split(","):
-            pytest.fail(f"a container engine is required here: {fault}")
-        pytest.skip(str(fault))
 
 
 KEPT_IN = ("sandbox", pytest.param("container", marks=pytest.mark.kind))
