@@ -14,9 +14,10 @@ import platformdirs
 from webapp.errors import PortalError
 
 # What is left to the machine and the platform's own processes before clusters are counted, what one cluster takes with
-# a lab in it, and what the workspace of its student does, in bytes.
+# a lab in it, one of containers too, and what the workspace of its student does, in bytes.
 RESERVE = 2 * 1024**3
 CLUSTER = 300 * 1024**2
+CLUSTER_OF_CONTAINERS = 600 * 1024**2
 WORKSPACE = 220 * 1024**2
 
 # Where the portal's pages begin, and where the public port leads who comes in.
@@ -111,28 +112,33 @@ class Settings:
         return self.data / "workspaces"
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings. Raises PortalError that names the variable and what it must be."""
+def from_environment(environment: Mapping[str, str] | None = None, *, provider: str | None = None) -> Settings:
+    """Read the settings; `provider` takes the place of what the environment says of it.
+
+    Raises PortalError that names the variable and what it must be.
+    """
     env = os.environ if environment is None else environment
+    provider = provider or env.get("SEATRIAL_PROVIDER") or "auto"
     data = Path(env.get("SEATRIAL_DATA") or platformdirs.user_data_path("seatrial") / "portal").absolute()
     return Settings(
         data=data,
         database_url=env.get("SEATRIAL_DATABASE_URL") or f"sqlite:///{data / 'portal.db'}",
         host=env.get("SEATRIAL_HOST") or "127.0.0.1",
         port=_whole(env, "SEATRIAL_PORT", 8000, most=65535),
-        provider=env.get("SEATRIAL_PROVIDER") or "auto",
+        provider=provider,
         pool=_whole(env, "SEATRIAL_POOL", 2, least=0),
-        clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters()),
+        clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters(provider)),
         idle_minutes=_whole(env, "SEATRIAL_IDLE_MINUTES", 30),
         keep_days=_whole(env, "SEATRIAL_KEEP_DAYS", 30),
         authenticator=env.get("SEATRIAL_AUTHENTICATOR") or AUTHENTICATOR,
     )
 
 
-def room_for_clusters() -> int:
-    """How many clusters this machine's memory holds, each with a workspace before it, at least one."""
+def room_for_clusters(provider: str) -> int:
+    """How many of the provider's clusters the machine's memory holds, each with a workspace before it; one at least."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, (memory - RESERVE) // (CLUSTER + WORKSPACE))
+    cluster = CLUSTER_OF_CONTAINERS if provider == "kind" else CLUSTER
+    return max(1, (memory - RESERVE) // (cluster + WORKSPACE))
 
 
 def _draw(file: Path) -> None:

@@ -53,6 +53,7 @@ def up(output: str) -> None:
     What it needs is installed, the database is brought up to date, and where there are no users yet a student and an
     instructor are made, whose passwords are shown this once. Exit code 0: it runs. 1: it does not, with a sentence.
     """
+    from clusters import registry
     from webapp.platform import operations
 
     fresh: list[SignIn] = []
@@ -66,6 +67,8 @@ def up(output: str) -> None:
 
     with _told():
         settings = from_environment()
+        if settings.provider == "auto":
+            settings = from_environment(provider=registry.automatic()[0])
         with watching(Console(stderr=True)) as watch:
             started = operations.up(settings, watch, made)
         if output == "json":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import time
@@ -21,11 +20,10 @@ from webapp.errors import PortalError
 from webapp.platform import needs, remains
 from webapp.platform.launch import port_fault
 from webapp.platform.programs import PROGRAMS
-from webapp.platform.standing import circles, healthz, recorded, status
+from webapp.platform.standing import circles, healthz, record, recorded, status
 from webapp.platform.supervision import Supervisor, last_lines, refuse_folder
 from webapp.settings import Settings
 from webapp.workspaces import bare, keeping
-from webapp.workspaces.places import write
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import named
 
@@ -86,7 +84,7 @@ def up(settings: Settings, watch: Watch, made: Callable[[list[SignIn]], None]) -
             raise PortalError(fault)
         _install(watch)
         _database(settings, made)
-        _record(settings)
+        record(settings)
         watch.begin("up", "Starting the portal")
         try:
             supervisor.start()
@@ -153,11 +151,6 @@ def _differs(settings: Settings) -> tuple[str, ...]:
 def _ill(settings: Settings) -> tuple[str, ...]:
     found = status(settings)
     return () if found.healthy else (f"But it is not well: {found.fault}. `seatrial status` says more.",)
-
-
-def _record(settings: Settings) -> None:
-    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write(settings.run / "up.json", json.dumps({"address": settings.address}))
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from webapp.platform.supervision import Process, Supervisor, last_lines
 from webapp.sessions.health import Health, faults, read
 from webapp.sessions.models import PoolCluster
 from webapp.settings import PREFIX, Settings
+from webapp.workspaces.places import write
 from webapp.workspaces.processes import below, proportional, table
 
 # A process that ended this often within five minutes goes in circles.
@@ -75,6 +76,7 @@ def status(settings: Settings) -> Status:
         fault = "a crash left processes behind; `seatrial down` ends them" if pids else None
         return Status(False, settings.address, str(settings.data), False, left=pids, fault=fault)
     address = recorded(settings)
+    settings = replace(settings, clusters=_started_with(settings).get("clusters", settings.clusters))
     standing = tuple(_standing(settings, process) for process in found)
     ill = [each for each in standing if each.fault]
     told = healthz(address)
@@ -124,10 +126,21 @@ def healthz(address: str) -> dict[str, Any] | None:
 
 def recorded(settings: Settings) -> str:
     """The address that it was started with, whatever the environment says now."""
+    return str(_started_with(settings).get("address", settings.address))
+
+
+def record(settings: Settings) -> None:
+    """Remember what it is started with."""
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write(settings.run / "up.json", json.dumps({"address": settings.address, "clusters": settings.clusters}))
+
+
+def _started_with(settings: Settings) -> dict[str, Any]:
     try:
-        return str(json.loads((settings.run / "up.json").read_text())["address"])
-    except (OSError, ValueError, KeyError):
-        return settings.address
+        found = json.loads((settings.run / "up.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def circles(process: Process) -> bool:

@@ -25,7 +25,7 @@ from webapp.workspaces.processes import MARK
 
 # What the processes are given of our environment: no more, so that they are the same whoever starts them.
 HANDED_ON = re.compile(
-    r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|XDG_\w+|SEATRIAL_\w+|SSL_CERT_\w+|\w+_(proxy|PROXY)"
+    r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|XDG_\w+|SEATRIAL_\w+|DOCKER_\w+|SSL_CERT_\w+|\w+_(proxy|PROXY)"
 )
 LOG_SIZE, LOGS_KEPT = "10MB", 3
 OPEN_FILES = 8192
@@ -201,6 +201,9 @@ def handed_on(settings: Settings, environment: Mapping[str, str]) -> dict[str, s
         "PATH": f"{beside}:{kept.get('PATH', '/usr/bin:/bin')}",
         "SEATRIAL_DATA": str(settings.data),
         "SEATRIAL_HOST": settings.host,
+        # What they were when the portal came up, for all processes and however often they are started.
+        "SEATRIAL_PROVIDER": settings.provider,
+        "SEATRIAL_CLUSTERS": str(settings.clusters),
         "SEATRIAL_PORT": str(settings.port),
         MARK: str(settings.data),
         # What goes to this machine goes past a company's proxy.
