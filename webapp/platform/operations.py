@@ -23,7 +23,7 @@ from webapp.platform.programs import PROGRAMS
 from webapp.platform.standing import circles, healthz, record, recorded, status
 from webapp.platform.supervision import Supervisor, last_lines, refuse_folder
 from webapp.settings import Settings
-from webapp.workspaces import bare, keeping
+from webapp.workspaces import bare, homes, keeping, places
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import named
 
@@ -241,6 +241,8 @@ def _shut_down(supervisor: Supervisor, settings: Settings) -> int:
         remains.wait([running], DOWN_WITHIN)
     left = remains.find(settings.data).platform
     _end(left)
+    for place in places.every(settings.workspaces):
+        homes.unmount(place)  # those of containers are mounted on the machine
     return len(left)
 
 
