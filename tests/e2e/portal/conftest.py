@@ -65,8 +65,8 @@ class Seen:
     complaints: list[str] = field(default_factory=list)
 
     def listen(self, page: Page) -> None:
-        """Note a page's errors, and every answer that is none."""
-        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        """Note a page's errors, with the scripts in which they arose, and every answer that is none."""
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error} {error.stack}"))
         page.on("console", self._said)
         page.on("response", self._answered)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -121,29 +123,61 @@ def test_another_students_workspace_is_closed(enter: Enter, working: Working, wh
 def test_no_other_spelling_leads_there(enter: Enter, working: Working, who: str, path: str) -> None:
     answer = enter(who).get(path)
     assert working.terminal not in answer.text()
-    assert answer.status in (403, 404, 424), (path, answer.status)  # 424: of one's own, which does not run
+    # 400: no address to lead anybody back to; 424: one's own, which does not run.
+    assert answer.status in (400, 403, 404, 424), (path, answer.status)
 
 
-def handshake(platform: Platform, client: APIRequestContext, path: str, origin: str) -> int:
-    """Ask for a WebSocket as a page of `origin` does; the answer's status."""
+def ask(platform: Platform, client: APIRequestContext, path: str, **headers: str) -> http.client.HTTPConnection:
+    """Send a request with the client's cookies, on a connection of its own."""
     cookies = "; ".join(f"{one['name']}={one['value']}" for one in client.storage_state()["cookies"])
     place = urlsplit(platform.address)
     connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    connection.putrequest("GET", path)
+    for name, value in {"Cookie": cookies, **headers}.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    return connection
+
+
+def websocket(platform: Platform, client: APIRequestContext, path: str, origin: str) -> http.client.HTTPConnection:
+    """Ask for a WebSocket as a page of `origin` does."""
+    words = {"Sec_WebSocket_Version": "13", "Sec_WebSocket_Key": "c2VhdHJpYWwtdHJpYWwtMQ==", "Origin": origin}
+    return ask(platform, client, path, Connection="Upgrade", Upgrade="websocket", **words)
+
+
+def handshake(platform: Platform, client: APIRequestContext, path: str, origin: str) -> int:
+    """The status of the answer to that."""
+    connection = websocket(platform, client, path, origin)
     try:
-        connection.putrequest("GET", path)
-        for name, value in {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "c2VhdHJpYWwtdHJpYWwtMQ==",
-            "Origin": origin,
-            "Cookie": cookies,
-        }.items():
-            connection.putheader(name, value)
-        connection.endheaders()
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.mark.usefixtures("at_work")
+def test_hundreds_that_say_nothing_keep_nobody_out(enter: Enter, platform: Platform, working: Working) -> None:
+    """Connections without a word, heads without an end, WebSockets and event streams of one student's."""
+    place = urlsplit(platform.address)
+    nadia = enter("nadia")
+    nadia.get("/user/nadia/lab")
+    with contextlib.ExitStack() as held:
+        for number in range(300):
+            silent = held.enter_context(socket.create_connection((str(place.hostname), place.port or 0)))
+            if number % 2:
+                silent.sendall(b"GET /services/portal/ HTTP/1.1\r\nHost: portal\r\nX-Half:")
+        opened = []
+        for _ in range(100):
+            terminal = f"/user/nadia/terminals/websocket/{working.terminal}"
+            opened.append(websocket(platform, nadia, terminal, platform.address))
+            opened.append(ask(platform, nadia, "/services/portal/labs/services/events"))
+        for connection in opened:
+            held.callback(connection.close)
+        assert {connection.getresponse().status for connection in opened[::2]} == {101}
+        assert {connection.getresponse().status for connection in opened[1::2]} == {200, 429}
+        other = enter("harriet")
+        for path in ("/services/portal/", "/services/portal/labs/services", "/services/portal/results"):
+            assert other.get(path).status == 200, path
+        assert nadia.get("/services/portal/labs/services").status == 200, "and her own pages go on"
 
 
 def test_a_terminal_is_its_owners_alone_and_of_our_pages_alone(
