@@ -16,6 +16,7 @@ from jupyterhub.spawner import Spawner
 from sqlalchemy import select
 from traitlets import Any as AnyTrait
 from traitlets import Instance, default
+from traitlets.config import LoggingConfigurable
 
 from webapp.accounts.models import User
 from webapp.database.engine import Database
@@ -26,9 +27,12 @@ from webapp.workspaces.limits import LIMITS, Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process
 
+# JupyterHub takes no class for a Spawner that does not start and end anything.
+BESIDE: Any = LoggingConfigurable
 
-class Workspace(Spawner):  # type: ignore[misc]
-    """One student's workspace, however it is kept in. Another class starts and ends it."""
+
+class Workspace(BESIDE):  # type: ignore[misc]
+    """One student's workspace, however it is kept in; for a class that is a Spawner besides, and starts and ends it."""
 
     settings = Instance(Settings, help="The portal's.").tag(config=True)
     limits = Instance(Limits, help="What a workspace may use.").tag(config=True)

@@ -95,6 +95,7 @@ class House:
     hub: StandIn
     relay: subprocess.Popen[bytes] | None = None
     running: list[Inside] = field(default_factory=list)
+    contained = False
 
     def open(self, user_id: int, limits: Limits = LIMITS) -> Inside:
         place = places.of(self.settings.workspaces, user_id)
@@ -132,6 +133,8 @@ class House:
 
 class ContainerHouse(House):
     """A data folder whose workspaces are containers."""
+
+    contained = True
 
     def open(self, user_id: int, limits: Limits = LIMITS) -> Inside:
         from tests.webapp.workspaces.containers import Alone

@@ -33,6 +33,11 @@ SPARE = 128 * MIB
 # Workspaces are the first to go where the machine has no memory left.
 EXPENDABLE = 800
 LABEL = "seatrial.workspace"
+# What is covered in a container: what the engine covers by itself, and all that the machine tells of its devices.
+MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys",
+)  # fmt: skip
 
 
 def name(settings: Settings, place: Place) -> str:
@@ -88,6 +93,7 @@ def create_options(settings: Settings, place: Place) -> dict[str, Any]:
         "working_dir": "/",
         "stop_signal": "SIGTERM",
         "labels": {LABEL: str(settings.data)},
+        "host_config": {"MaskedPaths": [*MASKED]},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -47,15 +48,32 @@ def build(engine: Engine, watch: Watch, base: str | None = None) -> str:
         context = Path(folder)
         (context / "Dockerfile").write_bytes(DOCKERFILE.read_bytes())
         (context / "requirements.txt").write_text(requirements())
+        (context / "certificates.pem").write_bytes(_certificates().read_bytes())
         watch.begin("workspace", f"Making {wanted} from {chosen}")
         # The engine's own network may lead nowhere where the machine's does.
-        argv = [engine.program, "build", "--network=host", f"--build-arg=BASE={chosen}", f"--tag={wanted}", context]
+        argv: list[str | Path] = [
+            engine.program,
+            "build",
+            "--network=host",
+            f"--build-arg=BASE={chosen}",
+            f"--tag={wanted}",
+            context,
+        ]
         try:
             stream(argv, lambda line: watch.step("workspace", line), timeout=TIMEOUT)
         except CommandError as fault:
             raise _told(engine, fault, chosen) from fault
     watch.end("workspace", f"Made {wanted}")
     return wanted
+
+
+def _certificates() -> Path:
+    """The authorities that this machine trusts, its company's own among them. Raises PermanentError."""
+    known = ssl.get_default_verify_paths()
+    for path in (known.cafile, known.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
+        if path and Path(path).is_file():
+            return Path(path)
+    raise PermanentError("this machine has no list of certificate authorities: apt-get install ca-certificates")
 
 
 def _base(engine: Engine, watch: Watch) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,9 @@ from webapp.workspaces import homes, places, processes, starting
 from webapp.workspaces.containers import container, image
 from webapp.workspaces.control import poke
 from webapp.workspaces.hosting import Workspace, address
+
+# How long a container may take to be gone, and how often it is looked, in seconds.
+GONE_WITHIN, LOOK_EVERY = 30.0, 0.1
 
 
 class ContainerSpawner(Workspace, DockerSpawner):  # type: ignore[misc]
@@ -70,6 +74,7 @@ class ContainerSpawner(Workspace, DockerSpawner):  # type: ignore[misc]
     async def start(self) -> str:
         """Start the container and wait until its server answers. Raises PortalError."""
         place = self.place
+        await self._cleared()
         await asyncio.to_thread(container.prepare, self.settings, place, self.limits)
         with starting.listening(place.socket) as listening, container.handing(place) as handing:
             try:
@@ -88,6 +93,20 @@ class ContainerSpawner(Workspace, DockerSpawner):  # type: ignore[misc]
         await asyncio.to_thread(poke, self.settings.workspaces, place.user_id)
         await self._answers(process)
         return address(place.door)
+
+    async def _cleared(self) -> None:
+        """Remove what is left of an earlier container, and wait until the engine has let go of its name."""
+        deadline = time.monotonic() + GONE_WITHIN
+        while await self.get_object() is not None:
+            try:
+                await self.docker("remove_container", self.object_id, v=True, force=True)
+            except docker.errors.APIError as fault:
+                # It is gone, or being removed.
+                if fault.status_code not in (404, 409):
+                    raise
+            if time.monotonic() > deadline:
+                raise PortalError(f"the engine does not remove the container {self.object_name}; remove it by hand")
+            await asyncio.sleep(LOOK_EVERY)
 
     async def poll(self) -> int | str | None:
         """None while the container runs."""
