@@ -1,8 +1,9 @@
 """A small Hub for the tests: anybody may sign in, the spawner and the Hub's own roles are the real ones."""
 
+import os
+
 from webapp.settings import from_environment
 from webapp.workspaces.hosting import address
-from webapp.workspaces.spawner import WorkspaceSpawner
 
 settings = from_environment()
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it here
@@ -14,8 +15,8 @@ c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
-c.JupyterHub.spawner_class = WorkspaceSpawner
-c.WorkspaceSpawner.numbers = {"ada": 1, "eve": 2}.__getitem__
+c.JupyterHub.spawner_class = os.environ["SPAWNER"]
+c.Workspace.numbers = {"ada": 1, "eve": 2}.__getitem__
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.auth_token = settings.key("proxy")
 c.ConfigurableHTTPProxy.api_url = address(settings.run / "proxy.sock")

@@ -21,15 +21,15 @@ from clusters.tools import cache, node
 from tests.webapp.workspaces.conftest import REPOSITORY, until
 from webapp.errors import PortalError
 from webapp.settings import Settings, from_environment
-from webapp.workspaces import places, processes
+from webapp.workspaces import homes, keeping, places, processes
 from webapp.workspaces.hub import HubApi
 
 
 class Platform:
     """Proxy, Hub and relay of a data folder."""
 
-    def __init__(self, settings: Settings, proxy: list[str], path: str) -> None:
-        self.settings, self._proxy, self._path = settings, proxy, path
+    def __init__(self, settings: Settings, proxy: list[str], path: str, spawner: str) -> None:
+        self.settings, self._proxy, self._path, self._spawner = settings, proxy, path, spawner
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.api = HubApi(settings)
 
@@ -54,6 +54,7 @@ class Platform:
             "PATH": self._path, "HOME": os.environ["HOME"], "SEATRIAL_DATA": str(self.settings.data),
             "SEATRIAL_PORT": str(self.settings.port), "CONFIGPROXY_AUTH_TOKEN": self.settings.key("proxy"),
             "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/cluster-setup", "A_SECRET_OF_THE_PLATFORM": "hidden",
+            "SPAWNER": self._spawner,
         }  # fmt: skip
         with (self.settings.data / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(command, cwd=run, env=environment, stdout=log, stderr=log)
@@ -76,10 +77,12 @@ class Platform:
                 left.signal(signal.SIGKILL)
         for name in list(self.running):
             self.kill(name)
+        for place in places.every(self.settings.workspaces):
+            homes.unmount(place)
 
 
 @contextmanager
-def a_platform(data: Path, *users: str, path: str | None = None) -> Iterator[Platform]:
+def a_platform(data: Path, *users: str, path: str | None = None, spawner: str = keeping.SANDBOX) -> Iterator[Platform]:
     """One that runs, whose Hub knows these users. Skips where there is no proxy; fails where `portal` is required."""
     try:
         proxy = node.command(cache.folder())
@@ -91,7 +94,7 @@ def a_platform(data: Path, *users: str, path: str | None = None) -> Iterator[Pla
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = from_environment({"SEATRIAL_DATA": str(data), "SEATRIAL_PORT": str(port)})
-    made = Platform(settings, proxy, path or os.environ["PATH"])
+    made = Platform(settings, proxy, path or os.environ["PATH"], spawner)
     try:
         for name in ("proxy", "relay", "hub"):
             made.start(name)

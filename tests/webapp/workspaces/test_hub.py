@@ -1,4 +1,4 @@
-"""JupyterLab in its sandbox behind a real Hub and proxy: started, used by terminals, kept through the Hub's death."""
+"""JupyterLab, in a sandbox or a container, behind a real Hub and proxy: started, used by terminals, kept through a kill."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from clusters import tools
-from tests.webapp.workspaces.conftest import House, StandIn, deliver, demand_sandbox, until
+from tests.webapp.workspaces.conftest import KEPT_IN, House, StandIn, deliver, demand_sandbox, until
 from tests.webapp.workspaces.platforms import Platform, a_platform, press, type_into
 from webapp.errors import PortalError, Refused
 from webapp.settings import from_environment
-from webapp.workspaces import places, processes, terminals
+from webapp.workspaces import keeping, places, processes, terminals
 from webapp.workspaces.hub import HubApi
 
 pytestmark = pytest.mark.portal
@@ -27,10 +27,16 @@ ADA: Any = SimpleNamespace(id=1, name="ada")
 EVE: Any = SimpleNamespace(id=2, name="eve")
 
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    demand_sandbox()
-    with a_platform(tmp_path_factory.mktemp("p"), ADA.name, EVE.name) as made:
+@pytest.fixture(scope="module", params=KEPT_IN)
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """With whatever keeps a workspace in."""
+    contained = request.param == "container"
+    if contained:
+        request.getfixturevalue("workspace_image")
+    else:
+        demand_sandbox()
+    spawner = keeping.CONTAINER if contained else keeping.SANDBOX
+    with a_platform(tmp_path_factory.mktemp("p"), ADA.name, EVE.name, spawner=spawner) as made:
         yield made
 
 
