@@ -1,4 +1,4 @@
-"""JupyterLab, in a sandbox or a container, behind a real Hub and proxy: started, used by terminals, kept through a kill."""
+"""JupyterLab, in a sandbox or a container, behind a real Hub and proxy: started, used, kept through a kill."""
 
 from __future__ import annotations
 
