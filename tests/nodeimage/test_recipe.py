@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from clusters.errors import PermanentError
+from clusters.kind import ingress
 from clusters.tools import VERSIONS, pins
 from grader import labfile
 from nodeimage import debian, images, node, recipe
@@ -20,6 +22,7 @@ NAMES = {
     "kubeadm-etcd": "3.6.8-0",
     "kubeadm-coredns": "v1.14.2",
     "kube-router": "v2",
+    "traefik": "v3",
     "sandbox": "registry.k8s.io/pause:3.10",
     "storage-provisioner": "docker.io/kindest/p:1",
     "storage-helper": "docker.io/kindest/h:1",
@@ -41,10 +44,10 @@ def test_every_program_is_pinned(plan: Recipe) -> None:
 def test_the_modules_of_a_node_build_the_pinned_versions() -> None:
     own, others = pins.of_a_node()
     assert {p.version for p in own.programs.values()} == {VERSIONS["kube-apiserver"]}
-    text = (others.folder / "go.mod").read_text()
     for each in others.programs.values():
+        text = (others.folder / each.gomod / "go.mod").read_text()
         assert f"{each.module} {each.version}" in text
-        assert f"\t{each.package}\n" in text
+        assert re.search(rf"^(tool |\t){re.escape(each.package)}$", text, re.MULTILINE)
         assert each.asset is None
     assert (others.go_minimum, others.go_wheel) == (own.go_minimum, own.go_wheel)
 
@@ -55,8 +58,13 @@ def test_every_image_that_a_lab_runs_is_made(plan: Recipe) -> None:
         assert set(wanted(labfile.read(folder))) <= made
 
 
+def test_the_image_of_the_ingress_controller_is_the_one_that_clusters_ask_for() -> None:
+    versions = {n: p.version for each in pins.of_a_node() for n, p in each.programs.items()}
+    assert ingress.image() in {image.reference for image in recipe.read({**NAMES, **versions}).extras}
+
+
 def test_a_busybox_is_never_static(plan: Recipe) -> None:
-    for image in (*plan.system, *plan.labs):
+    for image in (*plan.system, *plan.extras, *plan.labs):
         assert "busybox-static" not in image.packages
         assert not image.applets or "busybox" in image.packages
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clusters.engine import Engine
@@ -35,14 +35,15 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a build has made, the node first, and what it left alone: the user's own images under a lab's name."""
+    """What a build has made, the node first, and what it left alone: the user's own images under such a name."""
 
     images: tuple[Built, ...]
     kept: tuple[str, ...]
 
 
 def build(engine: Engine, watch: Watch, *, mirror: str | None = None, root: Path | None = None) -> Result:
-    """Make the node image and the labs' images, and load them into the engine. Raises ClusterError in one sentence."""
+    """Make the node image, the extras' and the labs', and load them into the engine. Raises ClusterError in one
+    sentence."""
     with opened(watch, root) as workshop:
         found = programs.loadable(upstream.provide(watch), workshop)
         plan = recipe.read(found.names, mirror=mirror)
@@ -50,7 +51,7 @@ def build(engine: Engine, watch: Watch, *, mirror: str | None = None, root: Path
         reference = built_node(found.versions["kube-apiserver"])
         built = [_node(engine, workshop, plan, found, system=system, reference=reference)]
         kept = []
-        for image in plan.labs:
+        for image in (*plan.extras, *plan.labs):
             made = images.make(workshop, plan.debian_of_labs, image, found.programs, found.versions)
             loaded = _load(engine, watch, made)
             if loaded is None:
@@ -75,8 +76,9 @@ def _node(
 ) -> Built:
     below = debian.installed(workshop, plan.debian, plan.node_packages)
     files = [p for p in sorted(node.FILES.iterdir()) if p.is_file()] + [node.MANIFESTS / "network.yaml"]
-    inputs = [node.version(), json.dumps(asdict(plan)), below.name, *(p.read_text() for p in files)]
-    inputs += [f"{name} {found.versions[name]}" for name in plan.programs()] + [found.kind.name]
+    its = replace(plan, extras=(), labs=())  # whose images are not in it
+    inputs = [node.version(), json.dumps(asdict(its)), below.name, *(p.read_text() for p in files)]
+    inputs += [f"{name} {found.versions[name]}" for name in its.programs()] + [found.kind.name]
     base = workshop.made(
         "node-base", "Making the file system of the node", inputs, lambda goal: _base(goal, below, plan, found)
     )

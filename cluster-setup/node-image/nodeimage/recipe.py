@@ -42,8 +42,7 @@ class Image:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that a build makes. The node's `packages`, `programs` and `cni` are names; `debian` is what the node
-    and the
-    system's images are made of, `debian_of_labs` what the labs' are."""
+    and the system's images are made of, `debian_of_labs` what the others are."""
 
     debian: Debian
     debian_of_labs: Debian
@@ -51,12 +50,14 @@ class Recipe:
     node_programs: tuple[str, ...]
     node_cni: tuple[str, ...]
     system: tuple[Image, ...]
+    extras: tuple[Image, ...] = field(default=())
     labs: tuple[Image, ...] = field(default=())
 
     def programs(self) -> list[str]:
         """Every upstream program that some image holds, sorted."""
         cni = [f"cni-{name}" for name in self.node_cni]
-        return sorted({*self.node_programs, *cni, *(name for image in self.system for name in image.programs)})
+        images = (*self.system, *self.extras)
+        return sorted({*self.node_programs, *cni, *(name for image in images for name in image.programs)})
 
 
 def read(names: Mapping[str, str], *, mirror: str | None = None, file: Path = RECIPE) -> Recipe:
@@ -69,7 +70,10 @@ def read(names: Mapping[str, str], *, mirror: str | None = None, file: Path = RE
     for reference, fields in content["labs"].items():
         same = fields.get("same")
         labs[reference] = replace(labs[same], reference=reference) if same else _image(reference, fields)
-    system = tuple(_image(reference.format_map(names), fields) for reference, fields in content["system"].items())
+    system, extras = (
+        tuple(_image(reference.format_map(names), fields) for reference, fields in content[part].items())
+        for part in ("system", "extras")
+    )
     return Recipe(
         debian,
         newer,
@@ -77,6 +81,7 @@ def read(names: Mapping[str, str], *, mirror: str | None = None, file: Path = RE
         tuple(node["programs"]),
         tuple(node["cni"]),
         system,
+        extras,
         tuple(labs.values()),
     )
 
