@@ -88,16 +88,20 @@ def _changed(name: str, output: str, sentence: str) -> None:
 @click.option("--kubeconfig", type=FILE, help="For the provider existing: the cluster's kubeconfig.")
 @click.option("--student-kubeconfig", type=FILE, help="For the provider existing: the student's, if it is another.")
 @click.option("--nodes", type=click.IntRange(1, 50), help="How many.  [default: 3 with kwok, 1 with kind]")
+@click.option("--with", "extras", multiple=True, metavar="EXTRA", help="Install this too: ingress (with kind).")
 @click.option("--keep-on-failure", is_flag=True, help="Leave a half-made cluster behind, to look at its logs.")
 @OUTPUT
-def up(name: str, provider: str, keep_on_failure: bool, output: str, **spec: Any) -> None:
+def up(
+    name: str, provider: str, extras: tuple[str, ...], keep_on_failure: bool, output: str, **spec: Any
+) -> None:
     """Make the cluster NAME; it can be used when this returns."""
     begun = time.monotonic()
     if provider == "auto" and spec["kubeconfig"] is not None:
         provider = "existing"
     with _told(f"Making cluster {name}"):
         chosen = registry.provider(provider)
-        made = chosen.create(ClusterSpec(name, **spec), keep_on_failure=keep_on_failure)
+        asked = ClusterSpec(name, extras=frozenset(extras), **spec)
+        made = chosen.create(asked, keep_on_failure=keep_on_failure)
         student, admin = chosen.kubeconfig(name, "student"), chosen.kubeconfig(name, "admin")
     took = f"{made.provider}, {time.monotonic() - begun:.1f} s"
     _print(

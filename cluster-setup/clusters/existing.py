@@ -46,10 +46,12 @@ class ExistingProvider:
 
     name = "existing"
     capabilities: frozenset[str] = frozenset()
+    extras: frozenset[str] = frozenset()
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Register a cluster; see the protocol. The kubeconfig must work, and is copied with its certificates."""
         names.check_student(spec.student)
+        spec.check_extras(self)
         if spec.kubeconfig is None:
             raise PermanentError("the provider existing needs the kubeconfig of a cluster: add --kubeconfig FILE")
         with store.lock(spec.name):

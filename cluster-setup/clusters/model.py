@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from clusters.errors import PermanentError
+
 Identity = Literal["admin", "student"]
 State = Literal["running", "stopped", "broken"]
 
@@ -24,6 +26,7 @@ class ClusterSpec:
 
     The two files are for the provider `existing`, which makes nothing: the platform's kubeconfig of a cluster that is
     there, and the student's, where that is another. `nodes` is how many; None is the provider's usual number.
+    `extras` are what is installed only where it is asked for, named as the capabilities that they bring: "ingress".
     """
 
     name: str
@@ -31,6 +34,17 @@ class ClusterSpec:
     nodes: int | None = None
     kubeconfig: Path | None = None
     student_kubeconfig: Path | None = None
+    extras: frozenset[str] = frozenset()
+
+    def check_extras(self, provider: Provider) -> None:
+        """Raises PermanentError where the provider cannot install what is asked for."""
+        unknown = sorted(self.extras - provider.extras)
+        if unknown:
+            known = ", ".join(sorted(provider.extras)) or "nothing beside what every cluster of it has"
+            raise PermanentError(
+                f"the provider {provider.name} cannot install {', '.join(unknown)} in cluster {self.name}; "
+                f"it can install {known}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,8 @@ class Provider(Protocol):
     """Makes and removes clusters. Every method raises ClusterError in one sentence."""
 
     name: str
-    capabilities: frozenset[str]
+    capabilities: frozenset[str]  # of every cluster
+    extras: frozenset[str]  # what a cluster has beside them where its spec asks for it
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster that a student can use at once. A half-made one is removed unless it is asked to be kept."""

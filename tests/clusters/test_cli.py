@@ -36,6 +36,15 @@ def test_up_says_how_to_go_on_and_list_what_there_is(data: Path) -> None:
     assert listed[1].split()[:4] == ["one", "fake", "running", "ada@example.org"]
 
 
+def test_up_installs_what_it_is_asked_to_and_refuses_what_it_cannot(data: Path) -> None:
+    assert seat("up", "one", "--provider", "fake", "--with", "ingress").exit_code == 0
+    assert "ingress" in seat("kubeconfig", "one").stdout
+    refused = seat("up", "two", "--provider", "kwok", "--with", "ingress")
+    assert refused.exit_code == 3
+    assert "the provider kwok cannot install ingress in cluster two" in refused.stderr
+    assert not (data / "two").exists()
+
+
 def test_every_command_speaks_json(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "snapshot"
     made = json.loads(seat("up", "one", "--provider", "fake", "-o", "json").stdout)

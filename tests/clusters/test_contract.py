@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,12 @@ def test_a_student_who_could_be_somebody_else_is_refused(case: Case, student: st
     assert case.provider.list() == []
 
 
+def test_an_extra_that_is_not_known_is_refused_with_those_that_are(case: Case) -> None:
+    with pytest.raises(PermanentError, match=f"the provider {case.provider.name} cannot install sails in cluster one"):
+        case.provider.create(replace(case.spec("one"), extras=frozenset({"sails"})))
+    assert case.provider.list() == []
+
+
 def test_a_name_is_given_once(case: Case) -> None:
     made = case.provider.create(case.spec("one"))
     with pytest.raises(PermanentError, match="exists already"):
@@ -204,6 +210,15 @@ def test_state_outlives_stop_and_start_and_comes_back_from_a_snapshot(case: Case
     with pytest.raises(ClusterError, match="cannot be written"):
         case.provider.snapshot("one", tmp_path / "no" / "folder")
     assert not list(tmp_path.glob("**/*.part"))
+
+
+def test_an_extra_that_was_asked_for_is_a_capability(data: Path) -> None:
+    provider = FakeProvider()
+    for name, extras in (("plain", frozenset[str]()), ("more", frozenset({"ingress"}))):
+        provider.create(ClusterSpec(name, extras=extras))
+        entry = yaml.safe_load(provider.kubeconfig(name, "admin").read_text())["clusters"][0]["cluster"]
+        known = entry["extensions"][0]["extension"]
+        assert set(known["capabilities"]) == provider.capabilities | extras
 
 
 def test_a_half_made_cluster_is_removed_unless_it_is_kept(data: Path) -> None:

@@ -23,11 +23,13 @@ class FakeProvider:
 
     name = "fake"
     capabilities = frozenset({"metrics", "audit"})
+    extras = frozenset({"ingress"})
     lacks: tuple[str, ...] = ()  # images that are nowhere
     brought: Sequence[str] = ()  # what was asked for last
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         names.check_student(spec.student)
+        spec.check_extras(self)
         with store.lock(spec.name):
             store.refuse_existing(spec.name)
             store.remove(spec.name)
@@ -43,7 +45,7 @@ class FakeProvider:
         store.save(store.Record(spec.name, self.name, spec.student, SERVER, store.now(), ready=False))
         for identity in ("admin", "student"):
             log = str(folder / "audit.log") if identity == "admin" else None
-            known = extension(self.name, self.capabilities, spec.student, log)
+            known = extension(self.name, self.capabilities | spec.extras, spec.student, log)
             entry = {"name": spec.name, "cluster": {"server": SERVER, "extensions": [known]}}
             store.write(folder / f"{identity}.yaml", yaml.safe_dump({"kind": "Config", "clusters": [entry]}))
         self._work(spec)

@@ -68,9 +68,9 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
     kubectl.kubectl(kubeconfig_file(layout.name, "admin"), "create", "--filename=-", stdin=objects())
     platform = Api(server, layout.pki, "admin")
     try:
-        _until("every node is ready", lambda: _ready(platform) >= nodes)
+        until("every node is ready", lambda: _ready(platform) >= nodes)
         # Its text is the same in every cluster of kind's, and a student may read Secrets: it would make him a node.
-        _until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
+        until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
     finally:
         platform.close()
     control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
@@ -93,7 +93,7 @@ def usable(layout: Layout, server: str, since: datetime) -> None:
         return renewed and _ready(platform) == len(leases) > 0
 
     try:
-        _until("every node is at work", at_work)
+        until("every node is at work", at_work)
     finally:
         platform.close()
     control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
@@ -132,7 +132,8 @@ def _ready(platform: Api) -> int:
     return sum(each.get("Ready") == "True" for each in conditions)
 
 
-def _until(what: str, holds: Callable[[], bool]) -> None:
+def until(what: str, holds: Callable[[], bool]) -> None:
+    """Look until it holds. Raises TransientError when that takes too long."""
     deadline = time.monotonic() + LIMIT
     while not holds():
         if time.monotonic() > deadline:

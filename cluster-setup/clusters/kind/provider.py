@@ -13,7 +13,7 @@ from clusters import store
 from clusters.engine import Engine, EngineError, EngineGone
 from clusters.errors import ClusterError, PermanentError
 from clusters.identity import names
-from clusters.kind import begin, config, images, node_image, nodes, state
+from clusters.kind import begin, config, images, ingress, node_image, nodes, state
 from clusters.kind.identities import write_identities
 from clusters.kind.layout import Layout
 from clusters.kwok import ports
@@ -28,11 +28,13 @@ class KindProvider:
 
     name = "kind"
     capabilities = frozenset({"pods", "metrics", "audit", "network-policy"})
+    extras = frozenset({"ingress"})
     default_nodes = 1
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
         names.check_student(spec.student)
+        spec.check_extras(self)
         if spec.kubeconfig is not None or spec.student_kubeconfig is not None:
             raise PermanentError(
                 "the provider kind makes a cluster of its own; a kubeconfig is for the provider existing"
@@ -41,6 +43,8 @@ class KindProvider:
             store.refuse_existing(spec.name)
             engine = engines.find()
             image = node_image.provide(engine)
+            if "ingress" in spec.extras:
+                ingress.provide(engine)
             self._remove(engine, spec.name)
             try:
                 return self._make(engine, image, spec)
@@ -57,12 +61,14 @@ class KindProvider:
         server = f"https://{config.LOOPBACK}:{port}"
         store.make(spec.name)
         store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
-        write_identities(layout, server, spec.student, self.name, self.capabilities)
+        write_identities(layout, server, spec.student, self.name, self.capabilities | spec.extras)
         count = spec.nodes or self.default_nodes
         store.write(layout.config, config.kind_configuration(layout, count, port))
         nodes.create(engine, layout, image)
         nodes.equip(engine, layout)
         begin.begin(layout, server, count)
+        if "ingress" in spec.extras:
+            ingress.install(engine, layout, server)
         (layout.folder / "kind.kubeconfig").unlink(missing_ok=True)
         return self._seen(store.hand_over(spec.name), ["running"])
 

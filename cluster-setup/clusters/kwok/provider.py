@@ -28,10 +28,12 @@ class KwokProvider:
 
     name = "kwok"
     capabilities = frozenset({"metrics", "audit"})
+    extras: frozenset[str] = frozenset()
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
         names.check_student(spec.student)
+        spec.check_extras(self)
         if spec.kubeconfig is not None or spec.student_kubeconfig is not None:
             raise PermanentError(
                 "the provider kwok makes a cluster of its own; a kubeconfig is for the provider existing"
