@@ -15,6 +15,7 @@ from grader.collect.kubeconfig import read
 from grader.labfile import LoadedLab
 from grader.model import ClusterUnreachable
 from proving import images
+from proving.settle import needs
 from proving.stand import Stand, standing
 from proving.start import start
 
@@ -32,7 +33,23 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
         done = start(lab, stand.admin, stand.student, stand.student_name, reset=reset)
     again = "" if done.fresh else " (it stood there already; your work was left alone. --reset begins anew)"
     where = f"cluster {stand.cluster}" if stand.cluster else str(kubeconfig)
-    return f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n\n{_next(lab, stand, slug)}"
+    ready = f"{lab.spec.title} is ready in {where}, namespace {lab.spec.namespace}{again}.\n"
+    return f"{ready}{lacking(lab, stand)}\n{_next(lab, stand, slug)}"
+
+
+def lacking(lab: LoadedLab, stand: Stand) -> str:
+    """What the lab needs and this cluster was made without; a line, or nothing."""
+    if not stand.cluster:
+        return ""
+    its = owner(stand.cluster)
+    extras = sorted(needs(lab) & its.extras - set(read(stand.admin).extension.get("capabilities", ())))
+    if not extras:
+        return ""
+    options = " ".join(f"--with {extra}" for extra in extras)
+    return (
+        f"This cluster was made without {', '.join(extras)}, which the lab needs, so checks will be skipped: "
+        f"`seatrial cluster up NAME --provider {its.name} {options}` makes one that has it.\n"
+    )
 
 
 def _answers(stand: Stand, namespace: str) -> None:

@@ -52,6 +52,11 @@ def every(lab: LoadedLab) -> Iterator[CheckBase]:
         yield from _flat(task.checks)
 
 
+def needs(lab: LoadedLab) -> frozenset[str]:
+    """The capabilities that a lab or one of its checks names."""
+    return frozenset(lab.spec.needs).union(*(check.needs for check in every(lab)))
+
+
 def _flat(found: Sequence[CheckBase]) -> Iterator[CheckBase]:
     for check in found:
         yield check

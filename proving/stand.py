@@ -34,13 +34,18 @@ def standing(name: str) -> Stand:
 
 
 @contextlib.contextmanager
-def fresh(purpose: str, *, student: str = "student", kind: str = "kwok") -> Iterator[Stand]:
-    """A new cluster called `purpose-xxxxxx`, removed in the end, also on Ctrl-C and on SIGTERM. Raises ClusterError."""
+def fresh(
+    purpose: str, *, student: str = "student", kind: str = "kwok", needs: frozenset[str] = frozenset()
+) -> Iterator[Stand]:
+    """A new cluster called `purpose-xxxxxx`, removed in the end, also on Ctrl-C and on SIGTERM. Raises ClusterError.
+
+    Of the capabilities in `needs` it has those that clusters of `kind` can have.
+    """
     its = provider(kind)
     name = f"{purpose}-{secrets.token_hex(3)}"
     with ended_in_order():
         try:
-            its.create(ClusterSpec(name, student=student))
+            its.create(ClusterSpec(name, student=student, extras=needs & its.extras))
             yield Stand(name, its.kubeconfig(name, "admin"), its.kubeconfig(name, "student"), student)
         finally:
             its.delete(name)

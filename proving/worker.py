@@ -39,11 +39,14 @@ class Failure:
 class Worker:
     """The parent's side of one worker."""
 
-    def __init__(self, cluster: str | None, times: int, provider: str = "kwok") -> None:
-        """Start the process; with `cluster` it works in that one, otherwise in a fresh one of `provider`."""
+    def __init__(
+        self, cluster: str | None, times: int, provider: str = "kwok", needs: frozenset[str] = frozenset()
+    ) -> None:
+        """Start the process; with `cluster` it works in that one, otherwise in a fresh one of `provider`, which has of
+        what the labs need all that it can have."""
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_main, args=(theirs, cluster, times, provider))
+        self.process: BaseProcess = context.Process(target=_main, args=(theirs, cluster, times, provider, needs))
         self.process.start()
         theirs.close()
 
@@ -73,12 +76,12 @@ class Worker:
         self.connection.close()
 
 
-def _main(connection: Connection, cluster: str | None, times: int, provider: str) -> None:
+def _main(connection: Connection, cluster: str | None, times: int, provider: str, needs: frozenset[str]) -> None:
     # Ctrl-C reaches the whole group, and then the parent ends us. SIG_IGN would be inherited by the cluster.
     signal.signal(signal.SIGINT, lambda _signum, _frame: None)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), ended_in_order():
         try:
-            _work(connection, cluster, times, provider)
+            _work(connection, cluster, times, provider, needs)
         except EOFError:
             return  # The parent is gone.
         except (ClusterError, ClusterUnreachable) as fault:
@@ -89,10 +92,10 @@ def _main(connection: Connection, cluster: str | None, times: int, provider: str
             connection.send(Failure(RuntimeError, traceback.format_exc()))
 
 
-def _work(connection: Connection, cluster: str | None, times: int, provider: str) -> None:
+def _work(connection: Connection, cluster: str | None, times: int, provider: str, needs: frozenset[str]) -> None:
     proofs: dict[Path, Proof] = {}
     before: Proof | None = None
-    with _stand(cluster, provider) as stand:
+    with _stand(cluster, provider, needs) as stand:
         order: Order
         while (order := connection.recv()) is not None:
             folder, number = order
@@ -108,9 +111,9 @@ def _work(connection: Connection, cluster: str | None, times: int, provider: str
 
 
 @contextlib.contextmanager
-def _stand(cluster: str | None, provider: str) -> Iterator[Stand]:
+def _stand(cluster: str | None, provider: str, needs: frozenset[str]) -> Iterator[Stand]:
     if cluster is not None:
         yield standing(cluster)
         return
-    with fresh("lab-test", kind=provider) as stand:
+    with fresh("lab-test", kind=provider, needs=needs) as stand:
         yield stand
