@@ -118,16 +118,16 @@ def from_environment(environment: Mapping[str, str] | None = None, *, provider: 
     Raises PortalError that names the variable and what it must be.
     """
     env = os.environ if environment is None else environment
-    provider = provider or env.get("SEATRIAL_PROVIDER") or "auto"
+    chosen = provider or env.get("SEATRIAL_PROVIDER") or "auto"
     data = Path(env.get("SEATRIAL_DATA") or platformdirs.user_data_path("seatrial") / "portal").absolute()
     return Settings(
         data=data,
         database_url=env.get("SEATRIAL_DATABASE_URL") or f"sqlite:///{data / 'portal.db'}",
         host=env.get("SEATRIAL_HOST") or "127.0.0.1",
         port=_whole(env, "SEATRIAL_PORT", 8000, most=65535),
-        provider=provider,
+        provider=chosen,
         pool=_whole(env, "SEATRIAL_POOL", 2, least=0),
-        clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters(provider)),
+        clusters=_whole(env, "SEATRIAL_CLUSTERS", room_for_clusters(chosen)),
         idle_minutes=_whole(env, "SEATRIAL_IDLE_MINUTES", 30),
         keep_days=_whole(env, "SEATRIAL_KEEP_DAYS", 30),
         authenticator=env.get("SEATRIAL_AUTHENTICATOR") or AUTHENTICATOR,

@@ -61,7 +61,7 @@ def test_an_evidence_of_another_time(tmp_path: Path) -> None:
     words = ("regrade", file, "--lab", lab)
     for content, said in {
         '{"format":1,"lab":"sma': "damaged or truncated; use another copy, or grade the cluster again",
-        '{"format":99,"lab":"small"}': "this seatrial reads up to 1; install a newer seatrial",
+        '{"format":99,"lab":"small"}': "this seatrial reads up to 2; install a newer seatrial",
         '{"format":1,"lab":"small"}': "it lacks parts that it must have; use another copy, or grade again",
         "": "this is no evidence; `seatrial grade LAB --evidence FILE` writes one",
     }.items():

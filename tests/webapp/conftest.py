@@ -72,7 +72,7 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 @pytest.fixture
 def settings(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """A portal that keeps everything in the test's folder, or in a database of the test's own."""
-    environment = {"SEATRIAL_DATA": str(tmp_path / "portal"), "SEATRIAL_CLUSTERS": "4"}
+    environment = {"SEATRIAL_DATA": str(tmp_path / "portal"), "SEATRIAL_CLUSTERS": "4", "SEATRIAL_PROVIDER": "kwok"}
     if backend == "sqlite":
         yield from_environment(environment)
         return

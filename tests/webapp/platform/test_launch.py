@@ -20,7 +20,7 @@ from webapp.settings import Settings, from_environment
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return from_environment({"SEATRIAL_DATA": str(tmp_path)})
+    return from_environment({"SEATRIAL_DATA": str(tmp_path), "SEATRIAL_PROVIDER": "kwok"})
 
 
 def test_a_port_that_somebody_has_is_told(settings: Settings) -> None:

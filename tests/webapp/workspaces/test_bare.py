@@ -31,7 +31,7 @@ def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return from_environment({"SEATRIAL_DATA": str(tmp_path), "SEATRIAL_PORT": "8123"})
+    return from_environment({"SEATRIAL_DATA": str(tmp_path), "SEATRIAL_PORT": "8123", "SEATRIAL_PROVIDER": "kwok"})
 
 
 @pytest.mark.usefixtures("no_sandbox")
