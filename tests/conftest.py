@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clusters import engine as engines
 from clusters.engine import Engine, EngineError
@@ -22,6 +23,10 @@ from clusters.tools import VERSIONS, program
 
 if TYPE_CHECKING:  # Only the suites with a browser need it.
     from playwright.sync_api import Playwright
+
+# How long something takes says nothing here: a machine that does other things as well is no fault of the code's.
+settings.register_profile("seatrial", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seatrial")
 
 # A shell's background job ignores Ctrl-C, and under nohup the hang-up; so would what the tests of interruption start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -181,7 +181,7 @@ def one_plain_line(text: str) -> bool:
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.slug)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_no_evidence_breaks_a_grade(lab: LoadedLab, data: st.DataObject) -> None:
     asked = partials(lab.spec.model_dump(by_alias=True))

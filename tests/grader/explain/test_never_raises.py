@@ -138,7 +138,7 @@ def _checks(draw: st.DrawFn) -> CheckBase:
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(check=_checks(), seen=_evidences())
 def test_why_gives_none_or_a_bounded_line(check: CheckBase, seen: Evidence) -> None:
     said = why(check, _LAB, seen)

@@ -159,7 +159,7 @@ def test_a_lab_comes_after_those_before_it_whatever_its_number(labs: Write) -> N
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 def test_any_graph_of_labs_is_ordered_and_one_is_next(labs: Write, data: st.DataObject) -> None:
     slugs = ["a", "b", "c", "d", "e"]
     for number, slug in enumerate(slugs):

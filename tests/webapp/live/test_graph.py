@@ -217,7 +217,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(VERSIONS)), JSON, JSON, JSON)
 def test_whatever_an_object_is_there_is_a_picture(kind: str, metadata: Any, spec: Any, status: Any) -> None:
     """A CRD's or a broken server's objects may be anything at all."""
