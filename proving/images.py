@@ -26,6 +26,19 @@ TIMEOUT, ASK_TIMEOUT = 1800.0, 30.0
 _BY_COMMAND = re.compile(r"--image[= ]([^\s'\"]+)|\bset image\b[^\n]*?\s[-\w*]+=([^\s'\"]+)")
 
 
+class ImageMissing(PermanentError):
+    """A lab runs images that are nowhere."""
+
+    def __init__(self, lab: str, cluster: str, images: Sequence[str]) -> None:
+        """`images` is read by whoever says it to a student."""
+        self.images = tuple(images)
+        super().__init__(
+            f"lab {lab} runs {', '.join(images)}, which neither cluster {cluster} nor this machine has: "
+            f"`seatrial images pull {lab}` fetches from a registry, `seatrial images load FILE.tar` takes a file, "
+            "`seatrial node-image build` makes the usual ones"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One image: the labs that run it, whether this machine has it (None: nobody can tell), and what ours holds."""
@@ -63,14 +76,10 @@ def _of(value: Any) -> Iterator[str]:
 
 
 def bring(lab: LoadedLab, provider: Provider, cluster: str) -> None:
-    """Bring a lab's images into a cluster. Raises PermanentError, before anything is started, where one is nowhere."""
+    """Bring a lab's images into a cluster. Raises ImageMissing, before anything is started, where one is nowhere."""
     missing = provider.bring(cluster, wanted(lab))
     if missing:
-        raise PermanentError(
-            f"lab {lab.slug} runs {', '.join(missing)}, which neither cluster {cluster} nor this machine has: "
-            f"`seatrial images pull {lab.slug}` fetches from a registry, `seatrial images load FILE.tar` takes a file, "
-            "`seatrial node-image build` makes the usual ones"
-        )
+        raise ImageMissing(lab.slug, cluster, missing)
 
 
 def of_labs(folders: Iterable[Path]) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from clusters.errors import PermanentError
+from proving import images
 from tests.fakes.sessions import World
 from webapp.accounts.models import User
 from webapp.errors import PortalError, Refused
@@ -265,6 +266,23 @@ def test_a_lab_that_cannot_be_put_in_says_so_and_is_tried_again(world: World, us
     world.settle()
     one = seen(world, session)
     assert (one.observed, one.fault, one.failures, one.retry_at) == (Observed.RUNNING, None, 0, None)
+
+
+def test_a_lab_whose_image_is_missing_names_it_and_keeps_its_cluster(
+    world: World, user: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settle()
+    world.provider.lacks = ("nginx:1.27",)
+    monkeypatch.setattr(images, "wanted", lambda _: ("nginx:1.27",))
+    session = begin(world, user("ada"))
+    for _ in range(4):
+        world.turn()
+    one = seen(world, session)
+    assert one.fault == "this lab runs nginx:1.27, which this machine does not have; tell your instructor"
+    had = cluster_of(world, session)
+    world.provider.lacks = ()
+    world.settle()
+    assert (seen(world, session).observed, cluster_of(world, session)) == (Observed.RUNNING, had)
 
 
 def test_where_no_cluster_can_be_made_those_who_wait_are_told(world: World, user: Users) -> None:

@@ -195,7 +195,8 @@ class Preparing:
                 return
             fail(row, sentence(fault))
             cluster = row.cluster
-            if cluster is not None and cluster.generation == 0 and isinstance(fault, ClusterError):
+            spoilt = isinstance(fault, ClusterError) and not isinstance(fault, images.ImageMissing)
+            if cluster is not None and cluster.generation == 0 and spoilt:
                 cluster.fault = str(fault)
                 detach(db, cluster)  # Nobody has worked in it: another one is better than this one again.
 
@@ -224,6 +225,8 @@ def sentence(fault: Exception) -> str:
     """What the student reads. Commands and paths of the platform stay in its log."""
     if isinstance(fault, (WorkspaceFault, ToolMissing)):
         return str(fault)
+    if isinstance(fault, images.ImageMissing):
+        return f"this lab runs {', '.join(fault.images)}, which this machine does not have; tell your instructor"
     if isinstance(fault, LabError):
         return "this lab cannot be started as it is written; tell your instructor"
     if isinstance(fault, ClusterError):
