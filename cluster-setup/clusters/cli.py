@@ -91,9 +91,7 @@ def _changed(name: str, output: str, sentence: str) -> None:
 @click.option("--with", "extras", multiple=True, metavar="EXTRA", help="Install this too: ingress (with kind).")
 @click.option("--keep-on-failure", is_flag=True, help="Leave a half-made cluster behind, to look at its logs.")
 @OUTPUT
-def up(
-    name: str, provider: str, extras: tuple[str, ...], keep_on_failure: bool, output: str, **spec: Any
-) -> None:
+def up(name: str, provider: str, extras: tuple[str, ...], keep_on_failure: bool, output: str, **spec: Any) -> None:
     """Make the cluster NAME; it can be used when this returns."""
     begun = time.monotonic()
     if provider == "auto" and spec["kubeconfig"] is not None:

@@ -14,6 +14,7 @@ from clusters.engine import Engine
 from clusters.errors import ClusterError, PermanentError, TransientError
 from clusters.exec import CommandError, run
 from clusters.kind import drivers
+from clusters.kind.config import PODS
 from clusters.kind.layout import LABEL, Layout
 from clusters.tools import program
 
@@ -132,6 +133,13 @@ def states(engine: Engine) -> dict[str, list[str]]:
         name, _, state = line.partition(" ")
         found.setdefault(name, []).append(state)
     return found
+
+
+def routed(engine: Engine, layout: Layout) -> bool:
+    """Whether each node knows the way to the Pods of every other one. Nodes are ready before they do."""
+    names = containers(engine, layout)
+    ways = ("ip", "-4", "route", "list", "root", PODS)
+    return all(inside(engine, name, *ways).count(" via ") >= len(names) - 1 for name in names)
 
 
 def stop(engine: Engine, layout: Layout) -> None:

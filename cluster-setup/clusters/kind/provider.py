@@ -67,6 +67,7 @@ class KindProvider:
         nodes.create(engine, layout, image)
         nodes.equip(engine, layout)
         begin.begin(layout, server, count)
+        begin.until("the Pods of all nodes reach each other", lambda: nodes.routed(engine, layout))
         if "ingress" in spec.extras:
             ingress.install(engine, layout, server)
         (layout.folder / "kind.kubeconfig").unlink(missing_ok=True)
@@ -137,6 +138,7 @@ class KindProvider:
         since = datetime.now(UTC)
         started = nodes.start(engine, layout)
         begin.usable(layout, record.server, since if started else BEFORE)
+        begin.until("the Pods of all nodes reach each other", lambda: nodes.routed(engine, layout))
 
     def snapshot(self, name: str, file: Path) -> None:
         """Write the cluster's state into a file; see the protocol."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from clusters import exec as processes
 from clusters.errors import PermanentError, ToolMissing
 from clusters.tools import cache, pins
+from clusters.tools.authorities import authorities
 from clusters.tools.watch import Watch
 
 PROXY = "configurable-http-proxy"
@@ -133,9 +134,13 @@ def _fetch_proxy(root: Path, node: Node, watch: Watch) -> None:
     watch.begin("proxy", f"Fetching {PROXY} {version()} from npm's registry")
     # `ci` installs what the lock says, to the byte, or nothing; no package's own scripts are run.
     argv = [*node.npm, "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--engine-strict=false"]
-    path = {"PATH": f"{node.program.parent}:/usr/bin:/bin"}
+    environment = {"PATH": f"{node.program.parent}:/usr/bin:/bin"}
+    if known := authorities():
+        environment["NODE_EXTRA_CA_CERTS"] = str(known)
     try:
-        processes.stream(argv, lambda line: watch.step("proxy", line.strip()), timeout=NPM_TIMEOUT, cwd=made, env=path)
+        processes.stream(
+            argv, lambda line: watch.step("proxy", line.strip()), timeout=NPM_TIMEOUT, cwd=made, env=environment
+        )
     except processes.CommandError as fault:
         raise ToolMissing(
             f"npm does not give {PROXY} {version()}: see that its registry can be reached, and run this again ({fault})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
 import signal
@@ -65,6 +67,28 @@ def test_a_round_leaves_no_container_volume_or_network(kind: KindProvider, engin
         with pytest.raises(CommandError, match=r"[Nn]o such volume"):
             engine.run("volume", "inspect", disk, timeout=60)
     assert store.names() == []
+
+
+def lost(engine: Engine, layout: Layout, admin: Path) -> list[str]:
+    """Which nodes send what is for another node's Pods anywhere but there."""
+    found = json.loads(kubectl(admin, "get", "nodes", "-o", "json").stdout)["items"]
+    address = {n["metadata"]["name"]: n["status"]["addresses"][0]["address"] for n in found}
+    pod = {n["metadata"]["name"]: n["spec"]["podCIDR"].replace(".0/24", ".9") for n in found}
+    assert set(address) == set(nodes.containers(engine, layout))
+    return [
+        f"{start} to {goal}"
+        for start, goal in itertools.permutations(address, 2)
+        if f" via {address[goal]} " not in nodes.inside(engine, start, "ip", "-4", "route", "get", pod[goal])
+    ]
+
+
+def test_each_node_knows_the_way_to_every_pod_when_up_and_start_return(kind: KindProvider, engine: Engine) -> None:
+    kind.create(ClusterSpec("one", nodes=3))
+    layout, admin = Layout.of("one"), kind.kubeconfig("one", "admin")
+    assert lost(engine, layout, admin) == []
+    kind.stop("one")
+    kind.start("one")
+    assert lost(engine, layout, admin) == []
 
 
 def test_a_cluster_whose_containers_are_gone_is_broken_and_can_be_removed(kind: KindProvider, engine: Engine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from clusters.engine import Engine
 from clusters.errors import ClusterError, PermanentError
 from clusters.exec import CommandError, stream
+from clusters.tools.authorities import authorities
 from clusters.tools.watch import Watch
 
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
@@ -48,7 +48,8 @@ def build(engine: Engine, watch: Watch, base: str | None = None) -> str:
         context = Path(folder)
         (context / "Dockerfile").write_bytes(DOCKERFILE.read_bytes())
         (context / "requirements.txt").write_text(requirements())
-        (context / "certificates.pem").write_bytes(_certificates().read_bytes())
+        trusted = authorities()
+        (context / "certificates.pem").write_bytes(trusted.read_bytes() if trusted else b"")
         watch.begin("workspace", f"Making {wanted} from {chosen}")
         # The engine's own network may lead nowhere where the machine's does.
         argv: list[str | Path] = [
@@ -65,15 +66,6 @@ def build(engine: Engine, watch: Watch, base: str | None = None) -> str:
             raise _told(engine, fault, chosen) from fault
     watch.end("workspace", f"Made {wanted}")
     return wanted
-
-
-def _certificates() -> Path:
-    """The authorities that this machine trusts, its company's own among them. Raises PermanentError."""
-    known = ssl.get_default_verify_paths()
-    for path in (known.cafile, known.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
-        if path and Path(path).is_file():
-            return Path(path)
-    raise PermanentError("this machine has no list of certificate authorities: apt-get install ca-certificates")
 
 
 def _base(engine: Engine, watch: Watch) -> str:
