@@ -163,6 +163,39 @@ def test_many_at_the_same_moment_get_no_more_tries(database: Database, ada: User
     assert "let in" not in answers
 
 
+def test_whoever_counts_waits_for_whoever_is_being_counted(
+    database: Database, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(database, limits.SAME_NAME_AND_ADDRESS - 1)
+    counting, go_on = threading.Event(), threading.Event()
+    count = limits._wait
+
+    def slow(*args: object) -> object:
+        counting.set()
+        go_on.wait(30)
+        return count(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(limits, "_wait", slow)
+    answers: list[str] = []
+
+    def one() -> None:
+        try:
+            answers.append("let in" if enter(database, "ada", "wrong wrong") else "failed")
+        except Refused:
+            answers.append("refused")
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    threads[0].start()
+    assert counting.wait(30)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert answers == []
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["failed", "refused"]
+
+
 def test_attempts_are_forgotten_after_a_day(database: Database, ada: User) -> None:
     fail(database, 3)
     age(database, limits.FORGOTTEN + limits.WINDOW)
