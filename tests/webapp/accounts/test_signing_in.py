@@ -6,7 +6,8 @@ import datetime
 import threading
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
 
 from webapp.accounts import limits, passwords, services
 from webapp.accounts.models import AuditEntry, BrowserSession, Role, SignInAttempt, User
@@ -161,6 +162,40 @@ def test_many_at_the_same_moment_get_no_more_tries(database: Database, ada: User
     assert len(answers) == 12
     assert answers.count("failed") <= limits.SAME_NAME_AND_ADDRESS
     assert "let in" not in answers
+
+
+def test_whoever_is_written_down_is_seen_by_whoever_counts(database: Database, ada: User) -> None:
+    """Also before the commit, when nobody else can see the row: who comes then waits."""
+    fail(database, limits.SAME_NAME_AND_ADDRESS - 1)
+    written, go_on = threading.Event(), threading.Event()
+
+    def hold(session: Session, _: object) -> None:
+        if not written.is_set() and any(isinstance(row, SignInAttempt) for row in session.new):
+            written.set()
+            go_on.wait(30)
+
+    answers: list[str] = []
+
+    def one() -> None:
+        try:
+            answers.append("let in" if enter(database, "ada", "wrong wrong") else "failed")
+        except Refused:
+            answers.append("refused")
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    event.listen(Session, "after_flush", hold)
+    try:
+        threads[0].start()
+        assert written.wait(30)
+        threads[1].start()
+        threads[1].join(0.3)
+        assert answers == []
+    finally:
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        event.remove(Session, "after_flush", hold)
+    assert sorted(answers) == ["failed", "refused"]
 
 
 def test_attempts_are_forgotten_after_a_day(database: Database, ada: User) -> None:
