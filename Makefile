@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 # How many tests run at the same time; each of them keeps one cluster.
 JOBS   ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+# What takes long is named, so that it is known where the time goes.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --durations=12 --durations-min=10
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo up down test lint bench clean
