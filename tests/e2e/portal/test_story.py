@@ -170,13 +170,13 @@ def test_a_workspace_opens_to_its_owners_browser_alone(desk: SIT) -> None:
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_the_hubs_own_pages_are_the_portals(desk: SIT, size: tuple[int, int]) -> None:
     one = desk(size)
-    one.sign_in("harriet")
+    one.sign_in("instructor")  # for whom no workspace is opened
     for name, path in (
         ("home", "home"),
         ("token", "token"),
         ("none", "nothing"),
         ("admin", "admin"),
-        ("away", "user/harriet/"),
+        ("away", "user/instructor/"),
     ):
         one.page.goto(f"{one.platform.address}/hub/{path}")
         expect(one.page.locator(".brand")).to_be_visible()
