@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.fakes.serving import served
 
 
 @dataclass
@@ -123,14 +125,8 @@ def serving(releases: Releases) -> Iterator[Releases]:
             finally:
                 self.close_connection = True
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    releases.base = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield releases
-    finally:
-        releases.stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as releases.base:
+        try:
+            yield releases
+        finally:
+            releases.stopping.set()

@@ -7,5 +7,6 @@ remains       what runs for a data folder, as the kernel knows it, whoever start
 needs         what the portal needs of this machine
 jupyterhub_config, hub, hub_proxy, hub_process   the Hub
 wsgi, serving                       the portal's own server
-operations    up, down, status; above them only the command line
+standing      how all of it does: `seatrial status`
+operations    up and down; above them only the command line
 """

@@ -143,16 +143,21 @@ def test_a_clock_that_was_set_back_keeps_nobody_out(database: Database, ada: Use
     assert enter(database, "ada", GOOD) is not None
 
 
+def outcome(database: Database) -> str:
+    """What a wrong password of ada's comes to."""
+    try:
+        return "let in" if enter(database, "ada", "wrong wrong") else "failed"
+    except Refused:
+        return "refused"
+
+
 def test_many_at_the_same_moment_get_no_more_tries(database: Database, ada: User) -> None:
     answers: list[str] = []
     start = threading.Barrier(12)
 
     def one() -> None:
         start.wait()
-        try:
-            answers.append("let in" if enter(database, "ada", "wrong wrong") else "failed")
-        except Refused:
-            answers.append("refused")
+        answers.append(outcome(database))
 
     threads = [threading.Thread(target=one) for _ in range(12)]
     for thread in threads:
@@ -176,13 +181,7 @@ def test_whoever_is_written_down_is_seen_by_whoever_counts(database: Database, a
 
     answers: list[str] = []
 
-    def one() -> None:
-        try:
-            answers.append("let in" if enter(database, "ada", "wrong wrong") else "failed")
-        except Refused:
-            answers.append("refused")
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: answers.append(outcome(database))) for _ in range(2)]
     event.listen(Session, "after_flush", hold)
     try:
         threads[0].start()

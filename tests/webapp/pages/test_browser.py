@@ -320,6 +320,25 @@ def test_a_workspace_that_ended_with_its_session_is_not_asked_for_ever(
     expect(page.locator(".terminal-bar .close")).to_have_count(0)
 
 
+def test_what_is_told_while_an_answer_is_under_way_is_asked_for_after_it(
+    open_lab: Callable[..., Page], database: Database
+) -> None:
+    page = open_lab()
+    held: list[Route] = []
+    page.route("**/labs/services", lambda route: held.append(route), times=1)  # noqa: PLW0108: Playwright takes no method of C's
+    with page.expect_request("**/labs/services"):
+        tell(page, "session", {})
+    while not held:
+        page.wait_for_timeout(20)
+    old = held[0].fetch()
+    with database.transaction() as db:
+        row = db.query(LabSession).one()
+        row.desired, row.observed = Desired.STOPPED, Observed.STOPPED
+    tell(page, "session", {})
+    held[0].fulfill(response=old)
+    expect(page.locator("#session")).to_have_attribute("data-state", "stopped")
+
+
 def test_a_websocket_that_says_nothing_is_given_up_and_tried_again(
     open_lab: Callable[..., Page], workspace: Workspace
 ) -> None:

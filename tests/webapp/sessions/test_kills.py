@@ -199,7 +199,6 @@ def server(backend: str, request: pytest.FixtureRequest) -> str | None:
 
 @hypothesis_settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(deeds=st.lists(st.sampled_from(DEEDS), min_size=5, max_size=40), seed=st.integers(0, 2**32))

@@ -101,7 +101,6 @@ class Reconciler:
         self._waking: set[str] = set()
         self._look_at = self._stamp_at = float("-inf")
         self._opened: set[str] = set()
-        self._near: set[str] = set()
 
     def run_pass(self) -> None:
         """One pass. Raises DatabaseFault where the database does not do its part; the next pass carries on."""
@@ -123,10 +122,10 @@ class Reconciler:
         self._opened &= {row.id for row in rows}
         # Whoever waits behind all places has no use for a workspace yet, and it would take one's memory.
         at_work = sorted((r for r in rows if r.desired is Desired.RUNNING), key=lambda r: (queue.waits(r), r.asked_at))
-        self._near = {row.id for row in at_work[: self._settings.clusters]}
+        near = {row.id for row in at_work[: self._settings.clusters]}
         for row in rows:
             try:
-                self._session(row)
+                self._session(row, near=row.id in near)
             except PortalError:
                 raise
             except Exception:  # One session's bug is not the others' standstill.
@@ -134,7 +133,7 @@ class Reconciler:
 
         self.presence.care({row.user.name for row in rows if row.observed is Observed.RUNNING and _active(row)})
 
-    def _session(self, row: LabSession) -> None:
+    def _session(self, row: LabSession, *, near: bool) -> None:
         name = row.cluster.name if row.cluster else None
         seen = self.facts.seen(name) if name else None
         if row.desired is Desired.RUNNING and (because := self._to_sleep(row, seen)):
@@ -142,7 +141,7 @@ class Reconciler:
             return  # The next pass sees it as it is then.
         if name is not None and self._crew.busy("cluster", name):
             return
-        hurry = row.id in self._near and row.observed is not Observed.RUNNING
+        hurry = near and row.observed is not Observed.RUNNING
         if not hurry:
             self._opened.discard(row.id)
         elif row.id not in self._opened:

@@ -196,27 +196,34 @@ document.addEventListener("seatrial:tasks", (event) => showTasks(event.detail));
 
 const session = () => document.getElementById("session");
 let asking = null;
+let stale = false; // was told of something new while an answer was under way, which may not know it
 
 /** Take the parts that the session changes from the page as it is now. */
 async function refresh() {
-  if (asking) return asking;
-  asking = (async () => {
-    try {
-      const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "manual" });
-      // Whoever is not signed in is sent to sign in.
-      if (answer.type === "opaqueredirect") tell("signed-out");
-      if (!answer.ok) return;
-      welcome();
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const id of ["session", "handed-in", "tasks"]) swap(id, page);
-      settle();
-    } catch {
-      // The portal is being started again, or the network is away: the next look will tell.
-    } finally {
-      asking = null;
+  stale = true;
+  asking ??= (async () => {
+    while (stale) {
+      stale = false;
+      await fetched();
     }
+    asking = null;
   })();
   return asking;
+}
+
+async function fetched() {
+  try {
+    const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "manual" });
+    // Whoever is not signed in is sent to sign in.
+    if (answer.type === "opaqueredirect") tell("signed-out");
+    if (!answer.ok) return;
+    welcome();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of ["session", "handed-in", "tasks"]) swap(id, page);
+    settle();
+  } catch {
+    // The portal is being started again, or the network is away: the next look will tell.
+  }
 }
 
 function swap(id, page) {
