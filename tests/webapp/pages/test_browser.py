@@ -325,7 +325,8 @@ def test_what_is_told_while_an_answer_is_under_way_is_asked_for_after_it(
 ) -> None:
     page = open_lab()
     held: list[Route] = []
-    page.route("**/labs/services", lambda route: held.append(route), times=1)  # noqa: PLW0108: Playwright takes no method of C's
+    # Playwright takes no method that is written in C.
+    page.route("**/labs/services", lambda route: held.append(route), times=1)  # noqa: PLW0108
     with page.expect_request("**/labs/services"):
         tell(page, "session", {})
     while not held:
