@@ -15,7 +15,7 @@ from grader.collect.kubeconfig import read
 from grader.labfile import LoadedLab
 from grader.model import ClusterUnreachable
 from proving import images
-from proving.settle import needs
+from proving.demand import needs
 from proving.stand import Stand, standing
 from proving.start import start
 
@@ -38,18 +38,24 @@ def begin(slug: str, cluster: str | None, kubeconfig: Path | None, student: str 
 
 
 def lacking(lab: LoadedLab, stand: Stand) -> str:
-    """What the lab needs and this cluster was made without; a line, or nothing."""
+    """What the lab needs and this cluster was made without; a line each, or nothing."""
     if not stand.cluster:
         return ""
     its = owner(stand.cluster)
+    lines = []
     extras = sorted(needs(lab) & its.extras - set(read(stand.admin).extension.get("capabilities", ())))
-    if not extras:
-        return ""
-    options = " ".join(f"--with {extra}" for extra in extras)
-    return (
-        f"This cluster was made without {', '.join(extras)}, which the lab needs, so checks will be skipped: "
-        f"`seatrial cluster up NAME --provider {its.name} {options}` makes one that has it.\n"
-    )
+    options = "".join(f" --with {extra}" for extra in extras)
+    if extras:
+        lines.append(
+            f"This cluster was made without {', '.join(extras)}, which the lab needs, so checks will be skipped."
+        )
+    few = lab.spec.nodes > its.default_nodes and len(Access.from_kubeconfig(stand.admin).get("/api/v1/nodes")["items"])
+    if few and few < lab.spec.nodes:
+        options += f" --nodes {lab.spec.nodes}"
+        lines.append(f"This cluster has {few} of the {lab.spec.nodes} nodes that the lab needs.")
+    if lines:
+        lines.append(f"`seatrial cluster up NAME --provider {its.name}{options}` makes one that has what it takes.")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _answers(stand: Stand, namespace: str) -> None:

@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from proving.board import Board
-from proving.settle import needs
+from proving.demand import Demand
 from proving.stand import ended_in_order
 from proving.trials import Proof
 from proving.verdict import Verdict
@@ -35,12 +35,12 @@ def prove_all(
     waiting = deque((i, n) for i in order for n in range(len(proofs[i].names)))
     usual = CLUSTERS_PER_PROCESSOR * (os.cpu_count() or 1) if provider == "kwok" else 1
     count = 1 if cluster else min(jobs or usual, len(waiting))
-    wanted = frozenset[str]().union(*(needs(proof.lab) for proof in proofs))
+    demand = Demand.of(proof.lab for proof in proofs)
     workers: list[Worker] = []
     with ended_in_order():
         try:
             for _ in range(count):
-                workers.append(Worker(cluster, times, provider, wanted))
+                workers.append(Worker(cluster, times, provider, demand))
             with Board([(proof.folder.name, len(proof.names)) for proof in proofs]) as board:
                 _share_out(workers, waiting, proofs, verdicts, board)
         except BaseException:

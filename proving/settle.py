@@ -8,14 +8,15 @@ objects that the checks look at have stood still for a while.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from grader import checks
 from grader.collect import Access
 from grader.grading import grade
 from grader.labfile import LoadedLab
-from grader.labfile.schema import AllOf, AnyOf, CheckBase, seconds
+from grader.labfile.schema import seconds
 from grader.model import Evidence, Report
+from proving.demand import every
 
 # How long objects must have stood still, in seconds, and how long where a controller acts on a clock of its own.
 REST = 1.5
@@ -44,26 +45,6 @@ def settled(lab: LoadedLab, access: Access, expected: Callable[[Report], bool]) 
         if time.monotonic() >= deadline or (looked - changed >= rest and expected(report)):
             return report
         time.sleep(PAUSE)
-
-
-def every(lab: LoadedLab) -> Iterator[CheckBase]:
-    """Every check of a lab, those inside of any_of and all_of too."""
-    for task in lab.spec.tasks:
-        yield from _flat(task.checks)
-
-
-def needs(lab: LoadedLab) -> frozenset[str]:
-    """The capabilities that a lab or one of its checks names."""
-    return frozenset(lab.spec.needs).union(*(check.needs for check in every(lab)))
-
-
-def _flat(found: Sequence[CheckBase]) -> Iterator[CheckBase]:
-    for check in found:
-        yield check
-        if isinstance(check, AnyOf):
-            yield from _flat(check.any_of)
-        elif isinstance(check, AllOf):
-            yield from _flat(check.all_of)
 
 
 def _versions(lab: LoadedLab, evidence: Evidence) -> frozenset[tuple[str, str]]:

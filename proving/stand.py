@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from clusters.model import ClusterSpec
 from clusters.registry import owner, provider
+from proving.demand import USUAL, Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,16 @@ def standing(name: str) -> Stand:
 
 
 @contextlib.contextmanager
-def fresh(
-    purpose: str, *, student: str = "student", kind: str = "kwok", needs: frozenset[str] = frozenset()
-) -> Iterator[Stand]:
+def fresh(purpose: str, *, student: str = "student", kind: str = "kwok", demand: Demand = USUAL) -> Iterator[Stand]:
     """A new cluster called `purpose-xxxxxx`, removed in the end, also on Ctrl-C and on SIGTERM. Raises ClusterError.
 
-    Of the capabilities in `needs` it has those that clusters of `kind` can have.
+    Of the capabilities in `demand` it has those that clusters of `kind` can have.
     """
     its = provider(kind)
     name = f"{purpose}-{secrets.token_hex(3)}"
     with ended_in_order():
         try:
-            its.create(ClusterSpec(name, student=student, extras=needs & its.extras))
+            its.create(demand.spec(name, student, its))
             yield Stand(name, its.kubeconfig(name, "admin"), its.kubeconfig(name, "student"), student)
         finally:
             its.delete(name)

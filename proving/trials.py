@@ -17,8 +17,9 @@ from grader.grading import grade
 from grader.labfile import LoadedLab, Manifest, Wrong
 from grader.labfile.schema import seconds
 from grader.model import CheckResult, Evidence, LabError, Outcome, Report
+from proving.demand import every
 from proving.mutation import mutate
-from proving.settle import every, settled
+from proving.settle import settled
 from proving.stand import Stand
 from proving.start import restart
 from proving.verdict import ROUNDING, Mistake, Step, Verdict, as_named

@@ -19,6 +19,7 @@ from clusters.errors import ClusterError
 from clusters.registry import owner
 from grader.model import ClusterUnreachable, GraderError
 from proving import images
+from proving.demand import USUAL, Demand
 from proving.stand import Stand, ended_in_order, fresh, standing
 from proving.start import clear
 from proving.trials import Proof
@@ -39,14 +40,12 @@ class Failure:
 class Worker:
     """The parent's side of one worker."""
 
-    def __init__(
-        self, cluster: str | None, times: int, provider: str = "kwok", needs: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, cluster: str | None, times: int, provider: str = "kwok", demand: Demand = USUAL) -> None:
         """Start the process; with `cluster` it works in that one, otherwise in a fresh one of `provider`, which has of
-        what the labs need all that it can have."""
+        what the labs ask for all that it can have."""
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_main, args=(theirs, cluster, times, provider, needs))
+        self.process: BaseProcess = context.Process(target=_main, args=(theirs, cluster, times, provider, demand))
         self.process.start()
         theirs.close()
 
@@ -76,12 +75,12 @@ class Worker:
         self.connection.close()
 
 
-def _main(connection: Connection, cluster: str | None, times: int, provider: str, needs: frozenset[str]) -> None:
+def _main(connection: Connection, cluster: str | None, times: int, provider: str, demand: Demand) -> None:
     # Ctrl-C reaches the whole group, and then the parent ends us. SIG_IGN would be inherited by the cluster.
     signal.signal(signal.SIGINT, lambda _signum, _frame: None)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), ended_in_order():
         try:
-            _work(connection, cluster, times, provider, needs)
+            _work(connection, cluster, times, provider, demand)
         except EOFError:
             return  # The parent is gone.
         except (ClusterError, ClusterUnreachable) as fault:
@@ -92,10 +91,10 @@ def _main(connection: Connection, cluster: str | None, times: int, provider: str
             connection.send(Failure(RuntimeError, traceback.format_exc()))
 
 
-def _work(connection: Connection, cluster: str | None, times: int, provider: str, needs: frozenset[str]) -> None:
+def _work(connection: Connection, cluster: str | None, times: int, provider: str, demand: Demand) -> None:
     proofs: dict[Path, Proof] = {}
     before: Proof | None = None
-    with _stand(cluster, provider, needs) as stand:
+    with _stand(cluster, provider, demand) as stand:
         order: Order
         while (order := connection.recv()) is not None:
             folder, number = order
@@ -111,9 +110,9 @@ def _work(connection: Connection, cluster: str | None, times: int, provider: str
 
 
 @contextlib.contextmanager
-def _stand(cluster: str | None, provider: str, needs: frozenset[str]) -> Iterator[Stand]:
+def _stand(cluster: str | None, provider: str, demand: Demand) -> Iterator[Stand]:
     if cluster is not None:
         yield standing(cluster)
         return
-    with fresh("lab-test", kind=provider, needs=needs) as stand:
+    with fresh("lab-test", kind=provider, demand=demand) as stand:
         yield stand

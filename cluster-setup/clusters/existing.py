@@ -47,6 +47,7 @@ class ExistingProvider:
     name = "existing"
     capabilities: frozenset[str] = frozenset()
     extras: frozenset[str] = frozenset()
+    default_nodes = 0  # It makes none.
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Register a cluster; see the protocol. The kubeconfig must work, and is copied with its certificates."""

@@ -66,6 +66,7 @@ class Provider(Protocol):
     name: str
     capabilities: frozenset[str]  # of every cluster
     extras: frozenset[str]  # what a cluster has beside them where its spec asks for it
+    default_nodes: int  # of a cluster whose spec names no number
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster that a student can use at once. A half-made one is removed unless it is asked to be kept."""

@@ -373,6 +373,7 @@ class Lab(_Strict):
     namespace: str = Field(pattern=_ID, max_length=63, description="The student's default namespace.")
     images: tuple[str, ...] = Field((), description="Container images that the lab uses, each with a tag.")
     needs: tuple[Capability, ...] = Field((), description="Capabilities without which the lab makes no sense.")
+    nodes: Whole = Field(1, ge=1, le=9, description="How many nodes the lab needs at least.")
     parameters: dict[ParameterName, Parameter] = Field(
         default_factory=dict, description="Values drawn for each student."
     )

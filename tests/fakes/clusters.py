@@ -24,8 +24,10 @@ class FakeProvider:
     name = "fake"
     capabilities = frozenset({"metrics", "audit"})
     extras = frozenset({"ingress"})
+    default_nodes = 1
     lacks: tuple[str, ...] = ()  # images that are nowhere
     brought: Sequence[str] = ()  # what was asked for last
+    asked: ClusterSpec | None = None  # the last that was made
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         names.check_student(spec.student)
@@ -41,6 +43,7 @@ class FakeProvider:
                 raise
 
     def _make(self, spec: ClusterSpec) -> Cluster:
+        self.asked = spec
         folder = store.make(spec.name)
         store.save(store.Record(spec.name, self.name, spec.student, SERVER, store.now(), ready=False))
         for identity in ("admin", "student"):

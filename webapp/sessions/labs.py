@@ -11,6 +11,7 @@ from grader import labfile
 from grader.labfile import LoadedLab
 from grader.labfile.catalog import slug as slug_of
 from grader.model import LabError
+from proving.demand import Demand
 from webapp.errors import Refused
 
 
@@ -32,6 +33,18 @@ def load(slug: str, student: str, *, secret: str = "", params: Mapping[str, Any]
     return labfile.read(folder(slug), student=student, secret=secret, params=params)
 
 
+def demand() -> Demand:
+    """What a cluster needs in which any of the labs can be done. One that cannot be read asks for nothing."""
+    return Demand.of(lab for lab in map(_readable, slugs()) if lab is not None)
+
+
+def _readable(slug: str) -> LoadedLab | None:
+    try:
+        return load(slug, "student")
+    except (LabError, Refused):
+        return None
+
+
 def title(slug: str) -> str:
     """The lab's title; the slug of one that is gone from the catalogue, or cannot be read."""
     try:
@@ -44,7 +57,5 @@ def title(slug: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _title(slug: str, _changed: int, _size: int) -> str:
-    try:
-        return load(slug, "student").spec.title
-    except (LabError, Refused):
-        return slug
+    lab = _readable(slug)
+    return slug if lab is None else lab.spec.title

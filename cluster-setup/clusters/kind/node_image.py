@@ -35,12 +35,11 @@ class NodeImage:
 
 
 def published() -> str:
-    """kind's own image for the Kubernetes that is pinned, by digest where that is known; see the pins."""
+    """kind's own image for the Kubernetes that is pinned, by the digest that stands beside the pins."""
     content = tomllib.loads((pins.folder() / "node-image.toml").read_text())
     pinned = content["kindest"]
-    digest = pinned["digests"].get(VERSIONS["kube-apiserver"])
-    name = f"{pinned['repository']}:{VERSIONS['kube-apiserver']}"
-    return f"{name}@{digest}" if digest else name
+    version = VERSIONS["kube-apiserver"]
+    return f"{pinned['repository']}:{version}@{pinned['digests'][version]}"
 
 
 def on_machine(engine: Engine) -> NodeImage | None:

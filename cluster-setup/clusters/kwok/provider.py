@@ -19,8 +19,6 @@ from clusters.model import Cluster, ClusterSpec, Identity, State
 
 # How often other ports are tried where one was taken between our choice and the start.
 ATTEMPTS = 4
-# As many as there are zones.
-USUAL_NODES = 3
 
 
 class KwokProvider:
@@ -29,6 +27,7 @@ class KwokProvider:
     name = "kwok"
     capabilities = frozenset({"metrics", "audit"})
     extras: frozenset[str] = frozenset()
+    default_nodes = 3  # as many as there are zones
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
@@ -64,7 +63,7 @@ class KwokProvider:
         write_identities(layout, server, spec.student, self.name, self.capabilities, components=components)
         config = kwokctl_configuration(layout, chosen)
         store.write(layout.config, json.dumps(config) + "\n---\n" + stages())
-        boot.create(layout, server, spec.nodes or USUAL_NODES, chosen["metricsServerPort"])
+        boot.create(layout, server, spec.nodes or self.default_nodes, chosen["metricsServerPort"])
         return self._seen(store.hand_over(spec.name))
 
     def _clean_up(self, name: str, *, keep: bool) -> None:

@@ -21,7 +21,7 @@ BUILT = built(VERSIONS["kube-apiserver"])
 def test_kinds_own_image_is_of_the_pinned_kubernetes() -> None:
     name, _, digest = node_image.published().partition("@")
     assert name == f"docker.io/kindest/node:{VERSIONS['kube-apiserver']}"
-    assert not digest or re.fullmatch("sha256:[0-9a-f]{64}", digest)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
 
 
 def test_what_was_built_here_goes_before_what_was_pulled(bare: Path) -> None:

@@ -9,17 +9,21 @@ import pytest
 from sqlalchemy import select
 
 from clusters.errors import PermanentError
+from grader import labfile
+from grader.labfile import LoadedLab
+from grader.model import LabError
 from proving import images
-from tests.fakes.sessions import World
+from tests.fakes.sessions import LAMP, World
 from webapp.accounts.models import User
 from webapp.errors import PortalError, Refused
 from webapp.grading import services as grading
 from webapp.grading.models import Submission, SubmissionState
-from webapp.sessions import services
+from webapp.sessions import labs, services
 from webapp.sessions.models import Because, LabSession, Observed, Pass, PoolCluster, PoolState
 from webapp.sessions.reconciler.pool import family
 
 Users = Callable[[str], User]
+QUAY = LAMP.parent / "91-quay"
 
 
 def begin(world: World, user: User, lab: str = "lamp") -> str:
@@ -59,6 +63,23 @@ def test_the_pool_fills_and_stays_full(world: World) -> None:
     world.settle()
     assert len(world.clusters(PoolState.READY)) == 2
     assert {c.state for c in world.provider.list()} == {"running"}
+
+
+def test_a_cluster_has_what_any_of_the_labs_needs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    quay = labfile.read(QUAY)
+    wide = replace(quay, spec=quay.spec.model_copy(update={"nodes": 3, "needs": ()}))
+    whole = {"lamp": labfile.read(LAMP), "quay": quay, "wide": wide}
+
+    def load(slug: str, _: str) -> LoadedLab:
+        if slug not in whole:
+            raise LabError(f"{slug} cannot be read")
+        return whole[slug]
+
+    monkeypatch.setattr(labs, "slugs", lambda: [*whole, "torn"])
+    monkeypatch.setattr(labs, "load", load)
+    world.settle()
+    assert world.provider.asked is not None
+    assert (world.provider.asked.nodes, world.provider.asked.extras) == (3, {"ingress"})
 
 
 def test_clusters_are_warmed_up_once_while_nobody_waits(world: World, user: Users) -> None:

@@ -20,7 +20,7 @@ from webapp.accounts.services import audit
 from webapp.database import Database
 from webapp.database.base import now
 from webapp.errors import PortalError
-from webapp.sessions import queue
+from webapp.sessions import labs, queue
 from webapp.sessions.models import Because, Desired, LabSession, Observed, Pass, PoolCluster, PoolState
 from webapp.sessions.reconciler.crew import Crew
 from webapp.sessions.reconciler.facts import Facts, Seen
@@ -82,6 +82,7 @@ class Reconciler:
             prefix=prefix,
             clock=parts.clock,
             warm_up=parts.warm_up,
+            demand=labs.demand,
         )
         tools = Tools(parts.database, parts.provider, parts.workspaces, lambda: parts.settings.secret, parts.start_lab)
         self.preparing = Preparing(tools, self.facts, parts.crew.aside)

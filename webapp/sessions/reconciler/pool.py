@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from clusters.errors import ClusterError, TransientError
 from clusters.kubectl import kubectl
-from clusters.model import ClusterSpec, Provider
+from clusters.model import Provider
+from proving.demand import Demand
 from webapp.database import Database
 from webapp.sessions.access import STUDENT
 from webapp.sessions.models import LabSession, PoolCluster, PoolState
@@ -74,10 +75,11 @@ class Pool:
         prefix: str,
         clock: Clock = time.monotonic,
         warm_up: Callable[[Path], None] = warm_up,
+        demand: Callable[[], Demand] = Demand,
     ) -> None:
-        """`prefix` is what `family` gives."""
+        """`prefix` is what `family` gives. A cluster is for any lab, and so as each of them needs it: `demand`."""
         self._database, self._provider, self._facts, self._crew = database, provider, facts, crew
-        self._prefix, self._warm_up = prefix, warm_up
+        self._prefix, self._warm_up, self._demand = prefix, warm_up, demand
         self.rest = Rest(clock=clock)
         self.fault: str | None = None
         self._cold: set[str] = set()
@@ -92,7 +94,7 @@ class Pool:
 
     def _make(self, name: str) -> None:
         try:
-            self._provider.create(ClusterSpec(name, student=STUDENT))
+            self._provider.create(self._demand().spec(name, STUDENT, self._provider))
         except (ClusterError, OSError) as fault:
             self.fault = str(fault)
             self.rest.fail(fault.retry_after if isinstance(fault, TransientError) else 0.0)

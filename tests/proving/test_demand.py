@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from clusters.model import ClusterSpec
 from grader import labfile
 from grader.collect.kubeconfig import read
 from proving import begin, stand
-from proving.settle import needs
+from proving.demand import Demand, needs
 from proving.stand import Stand
 from tests.fakes.clusters import FakeProvider
 
@@ -45,9 +46,14 @@ def test_a_lab_needs_what_it_or_a_check_of_it_names() -> None:
 
 
 def test_a_fresh_cluster_has_of_what_is_needed_all_that_it_can_have(fake: FakeProvider) -> None:
-    with stand.fresh("test", kind="fake", needs=frozenset({"pods", "ingress"})) as its:
+    with stand.fresh("test", kind="fake", demand=Demand(frozenset({"pods", "ingress"}))) as its:
         assert set(read(its.admin).extension["capabilities"]) == fake.capabilities | {"ingress"}
+    with stand.fresh("test", kind="fake", demand=Demand(nodes=3)):
+        assert fake.asked is not None
+        assert fake.asked.nodes == 3
     with stand.fresh("test", kind="fake") as its:
+        assert fake.asked is not None
+        assert fake.asked.nodes is None
         assert set(read(its.admin).extension["capabilities"]) == fake.capabilities
     assert fake.list() == []
 
@@ -63,3 +69,18 @@ def test_a_cluster_that_was_made_without_is_told_when_the_lab_starts(fake: FakeP
     assert "made without ingress" in begin.lacking(lab, plain)
     assert "`seatrial cluster up NAME --provider fake --with ingress`" in begin.lacking(lab, plain)
     assert begin.lacking(lab, more) == ""
+
+
+def test_a_cluster_with_too_few_nodes_is_told_when_the_lab_starts(
+    fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quay = labfile.read(QUAY)
+    lab = replace(quay, spec=quay.spec.model_copy(update={"nodes": 3, "needs": ()}))
+    fake.create(ClusterSpec("small", extras=frozenset({"ingress"})))
+    small = Stand("small", fake.kubeconfig("small", "admin"), fake.kubeconfig("small", "student"), "student")
+    for count, told in ((1, "1 of the 3 nodes"), (3, "")):
+        monkeypatch.setattr(begin.Access, "get", lambda _self, _path, n=count: {"items": [{}] * n})
+        said = begin.lacking(lab, small)
+        assert told in said
+        assert bool(said) == bool(told)
+        assert ("`seatrial cluster up NAME --provider fake --nodes 3`" in said) == bool(told)
