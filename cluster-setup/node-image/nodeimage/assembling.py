@@ -35,6 +35,9 @@ def assemble(
             # Compressed, because every cluster begins by copying this folder.
             load = (*CTR, "images", "import", "--all-platforms", "--no-unpack", "--compress-blobs", "/image.tar")
             engine.run("exec", container, *load, timeout=COMMAND_TIMEOUT)
+        # containerd removes what it had compressed some seconds later, if it still runs; the end of a lease makes it do so now.
+        collect = f"{' '.join(CTR)} leases delete --sync $({' '.join(CTR)} leases create)"
+        engine.run("exec", container, "sh", "-c", collect, timeout=COMMAND_TIMEOUT)
         end = "pkill containerd; while pidof containerd; do sleep 0.1; done; rm -rf /image.tar /run/containerd"
         engine.run("exec", container, "sh", "-c", end, timeout=COMMAND_TIMEOUT)
         engine.run("commit", *(f"--change={change}" for change in changes), container, goal, timeout=LOAD_TIMEOUT)
