@@ -28,8 +28,8 @@ GRACE = 10
 SPACE, PREFIX = ipaddress.ip_network("10.213.0.0/16"), 28
 # How often another network is drawn where one is taken.
 DRAWS = 20
-# How often a removal is begun again that something came in between of, and the pause before that, in seconds.
-REMOVALS, REMOVALS_PAUSE = 5, 0.5
+# The pause before a removal is begun again that something came in between of, in seconds.
+REMOVALS_PAUSE = 0.5
 NODE_FILES = Path(__file__).parent / "node"
 UNITS = ("fence", "exchange")
 # What a node may use. A student's command whose output nobody reads once filled 22 GB of an API server's memory.
@@ -145,8 +145,14 @@ def routed(engine: Engine, layout: Layout) -> bool:
 def stop(engine: Engine, layout: Layout) -> None:
     """End the containers in order; those that do not run are left as they are."""
     names = containers(engine, layout)
-    if names:
-        engine.run("stop", "--time", str(GRACE), *reversed(names), timeout=STOP_TIMEOUT)
+    if not names:
+        return
+    command = ("stop", "--time", str(GRACE), *reversed(names))
+    try:
+        engine.run(*command, timeout=STOP_TIMEOUT)
+    except CommandError:
+        _thaw(engine, names)
+        engine.run(*command, timeout=STOP_TIMEOUT)
 
 
 def start(engine: Engine, layout: Layout) -> bool:
@@ -160,26 +166,48 @@ def start(engine: Engine, layout: Layout) -> bool:
 
 
 def remove(engine: Engine, layout: Layout) -> None:
-    """Remove containers, their volumes and the network. Nothing there is no fault. Raises ClusterError."""
+    """Remove containers, their volumes and the network. Nothing there is no fault. Raises ClusterError.
+
+    Begun again until nothing is left: Docker does not know a container yet that it lists, while it fills its volumes;
+    and one that was ordered before its kind was ended may come after our look.
+    """
     drivers.end(layout)
-    for attempt in range(1, REMOVALS + 1):
-        names = containers(engine, layout)
-        if names:
-            engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
-        shown = ("--filter", f"name={layout.network}", "--format", "{{.Name}}")
-        listed = engine.run("network", "ls", *shown, timeout=COMMAND_TIMEOUT).stdout.split()
-        if layout.network not in listed:
-            return
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while True:
+        names, fault = containers(engine, layout), None
         try:
-            engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
-        except CommandError:
-            # A container that was ordered before its kind was ended, and came after our look.
-            if attempt == REMOVALS:
-                raise
-            time.sleep(REMOVALS_PAUSE)
-        else:
-            if not containers(engine, layout):
-                return
+            if names:
+                engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
+            if _has_network(engine, layout):
+                engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
+        except CommandError as refused:
+            fault = refused
+            _thaw(engine, containers(engine, layout))
+        if fault is None and not containers(engine, layout):
+            return
+        if time.monotonic() >= deadline:
+            raise fault or TransientError(f"{engine.name} does not remove {', '.join(names)}; try again in a minute")
+        time.sleep(REMOVALS_PAUSE)
+
+
+def _thaw(engine: Engine, names: list[str]) -> None:
+    """Let go what stands still in these containers, which no signal ends: on cgroup v1 runc holds a Pod's processes for
+    a moment while it makes them, and where it is killed in that moment, for ever."""
+    host = "--volume=/sys/fs/cgroup:/host"
+    for name in names:
+        with contextlib.suppress(CommandError):  # where there is nothing to let go
+            shown = engine.run("inspect", "--format", "{{.Id}} {{.Image}}", name, timeout=COMMAND_TIMEOUT).stdout
+            identity, image = shown.split()
+            engine.run(
+                "run", "--rm", "--privileged", "--network=none", host, "--entrypoint=find", image,
+                "/host/freezer", "-path", f"*{identity}/*", "-name", "freezer.state",
+                "-exec", "sh", "-c", 'echo THAWED > "$0"', "{}", ";", timeout=COMMAND_TIMEOUT,
+            )  # fmt: skip
+
+
+def _has_network(engine: Engine, layout: Layout) -> bool:
+    shown = ("--filter", f"name={layout.network}", "--format", "{{.Name}}")
+    return layout.network in engine.run("network", "ls", *shown, timeout=COMMAND_TIMEOUT).stdout.split()
 
 
 def inside(engine: Engine, name: str, *command: str, timeout: float = COMMAND_TIMEOUT) -> str:

@@ -35,7 +35,8 @@ def assemble(
             # Compressed, because every cluster begins by copying this folder.
             load = (*CTR, "images", "import", "--all-platforms", "--no-unpack", "--compress-blobs", "/image.tar")
             engine.run("exec", container, *load, timeout=COMMAND_TIMEOUT)
-        # containerd removes what it had compressed some seconds later, if it still runs; the end of a lease makes it do so now.
+        # containerd removes what it has compressed some seconds later, if it still runs; the end of a lease makes it do
+        # so now.
         collect = f"{' '.join(CTR)} leases delete --sync $({' '.join(CTR)} leases create)"
         engine.run("exec", container, "sh", "-c", collect, timeout=COMMAND_TIMEOUT)
         end = "pkill containerd; while pidof containerd; do sleep 0.1; done; rm -rf /image.tar /run/containerd"

@@ -150,7 +150,7 @@ def test_a_log_says_what_is_done_and_how_far(start: Start, fake_go: FakeGo) -> N
     process = start("--from", "build")
     out, err = process.communicate(timeout=PATIENCE)
     assert "Building 12 programs from source: minutes the first time, and instant from then on." in err
-    assert "Building kubectl v1.36.3 (4 of 12)" in err
+    assert "Building kubectl v1.36.4 (4 of 12)" in err
     assert "\x1b" not in err, "no control characters in a log"
     assert "12 programs in" in out
     assert "12 built" in out

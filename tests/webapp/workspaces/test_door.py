@@ -8,7 +8,7 @@ import functools
 import gc
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +78,14 @@ class Server:
 async def gone(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_what_is_new_is_looked_through() -> Iterator[None]:
+    """`held` looks at every object there is: millions, after other tests."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def held() -> int:
