@@ -3,8 +3,9 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-# How many tests run at the same time; each of them keeps one cluster.
+# How many tests run at the same time; and how many where they mostly wait, each with a cluster of its own: 600 MB.
 JOBS   ?= 2
+WAITING ?= 4
 # What takes long is named, so that it is known where the time goes.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --durations=12 --durations-min=10
 
@@ -31,7 +32,7 @@ test: lint tools  ## every test that this machine can run, and what was left out
 	@echo "== Unit tests"
 	@$(PYTEST) -m "not cluster and not kind and not portal and not browser"
 	@echo "== Tests on a real control plane (what is skipped is listed with its reason)"
-	@$(PYTEST) -m "cluster and not kind and not portal and not browser" --dist loadscope
+	@$(PYTEST) -n $(WAITING) -m "cluster and not kind and not portal and not browser" --dist loadscope --no-loadscope-reorder
 	@echo "== Tests in clusters of containers, one at a time (what is skipped is listed with its reason)"
 	@$(BIN)/python -m pytest -m "kind and not portal and not browser"
 	@echo "== Tests of whole portals: processes, sandboxes, kills (what is skipped is listed with its reason)"

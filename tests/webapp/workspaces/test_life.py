@@ -98,7 +98,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     process = starting.processes.recorded(places.read_json(place.state))
     assert process is not None
     assert process.alive()
-    assert Inside(place, SimpleNamespace(process=process, outer=None)).run("echo goes on").output == "goes on\n"  # type: ignore[arg-type]
+    assert Inside(place, process, sys.executable).run("echo goes on").output == "goes on\n"
     # The next one to start a workspace for this user ends it first: there are never two.
     second = house.open(5)
     assert not process.alive()
