@@ -151,11 +151,10 @@ def load(files: Sequence[Path], watch: Watch) -> list[str]:
             raise PermanentError(f"there is no file {file}")
         watch.begin(str(file), f"Loading {file}")
         try:
-            said = engine.run("load", "--input", file, timeout=TIMEOUT).stdout
+            found = engine.load(file, timeout=TIMEOUT)
         except CommandError as fault:
             last = (fault.output.strip().splitlines() or ["it printed nothing"])[-1]
             raise PermanentError(f"{file} is not a whole file of images ({last}); nothing was taken from it") from fault
-        found = [line.partition(": ")[2] for line in said.splitlines() if line.startswith("Loaded image")]
         watch.end(str(file), f"Loaded {file}: {len(found)} image{'s' * (len(found) != 1)}")
         names += found
     return names

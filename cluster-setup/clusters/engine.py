@@ -64,6 +64,20 @@ class Engine:
             )
         return fault
 
+    def load(self, file: Path, *, timeout: float) -> list[str]:
+        """Take the images of a file (`docker save`); their names. Raises as `run` does.
+
+        Podman puts names without a registry under `localhost`; here they mean what they mean to Docker.
+        """
+        said = self.run("load", "--input", file, timeout=timeout).stdout
+        names = [line.partition(": ")[2] for line in said.splitlines() if line.startswith("Loaded image")]
+        meant = [name.removeprefix("localhost/") for name in names] if self.name == "podman" else names
+        for name, short in zip(names, meant, strict=True):
+            if name != short:
+                self.run("tag", name, full(short), timeout=timeout)
+                self.run("untag", name, name, timeout=timeout)
+        return meant
+
     def answers(self) -> bool:
         """Whether the engine itself answers, not only its client."""
         return _fault(self) is None
@@ -81,6 +95,16 @@ class Engine:
         except CommandError:
             return None
         return said if said.startswith("sha256:") else f"sha256:{said}"
+
+
+def full(reference: str) -> str:
+    """A name as containerd has it: "nginx:1.27" is "docker.io/library/nginx:1.27"."""
+    first, slash, _ = reference.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    if not named:
+        reference = f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
+    last = reference.rpartition("/")[2]
+    return reference if ":" in last or "@" in last else f"{reference}:latest"
 
 
 def find() -> Engine:

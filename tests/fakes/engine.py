@@ -21,7 +21,9 @@ case "$1 $2" in
     echo "$last" >> "$here/images";;
 "load "*)
     grep -q ^images: "$last" || {{ echo "unexpected EOF" >&2; exit 1; }}
-    echo "Loaded image: nginx:1.27";;
+    echo "Loaded image: {prefix}nginx:1.27";;
+"tag "*) echo "$last" >> "$here/images";;
+"untag "*) ;;
 "ps "*) ;;
 "network "*) ;;
 *) echo "the fake engine does not know: $*" >&2; exit 1;;
@@ -39,7 +41,7 @@ class FakeEngine:
         for file in ("images", "registry", "asked"):
             (self.folder / file).touch()
         command = place / name
-        command.write_text(SCRIPT.format(folder=self.folder))
+        command.write_text(SCRIPT.format(folder=self.folder, prefix="localhost/" if name == "podman" else ""))
         command.chmod(0o755)
 
     def _fails(self, said: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from clusters.engine import Engine
+from clusters.engine import Engine, full
 from clusters.errors import PermanentError
 from clusters.exec import CommandError, run
 from clusters.kind import nodes
@@ -18,16 +18,6 @@ from clusters.tools import program
 # Seconds for saving, loading or pulling one image.
 TIMEOUT = 1800.0
 CTR = ("ctr", "--namespace=k8s.io")
-
-
-def full(reference: str) -> str:
-    """A name as containerd has it: "nginx:1.27" is "docker.io/library/nginx:1.27"."""
-    first, slash, _ = reference.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    if not named:
-        reference = f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
-    last = reference.rpartition("/")[2]
-    return reference if ":" in last or "@" in last else f"{reference}:latest"
 
 
 def of_cluster(engine: Engine, layout: Layout) -> dict[str, set[str]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import secrets
 import time
 from pathlib import Path
@@ -122,15 +123,15 @@ def containers(engine: Engine, layout: Layout) -> list[str]:
 
 def states(engine: Engine) -> dict[str, list[str]]:
     """The states of every kind cluster's containers ("running", "exited", …), by kind's name of the cluster."""
-    shown = (
-        f'{{{{.Label "{LABEL}"}}}} {{{{.State}}}}'
-        if engine.name == "docker"
-        else f'{{{{index .Labels "{LABEL}"}}}} {{{{.State}}}}'
-    )
-    said = engine.run("ps", "--all", "--filter", f"label={LABEL}", "--format", shown, timeout=COMMAND_TIMEOUT).stdout
+    asked = ("ps", "--all", "--filter", f"label={LABEL}", "--format")
+    if engine.name == "docker":
+        said = engine.run(*asked, f'{{{{.Label "{LABEL}"}}}} {{{{.State}}}}', timeout=COMMAND_TIMEOUT).stdout
+        seen = [(name, state) for name, _, state in (line.partition(" ") for line in said.splitlines())]
+    else:  # Podman's {{.State}} is a sentence.
+        listed = json.loads(engine.run(*asked, "json", timeout=COMMAND_TIMEOUT).stdout)
+        seen = [(one["Labels"][LABEL], one["State"]) for one in listed]
     found: dict[str, list[str]] = {}
-    for line in said.splitlines():
-        name, _, state = line.partition(" ")
+    for name, state in seen:
         found.setdefault(name, []).append(state)
     return found
 
@@ -180,6 +181,8 @@ def remove(engine: Engine, layout: Layout) -> None:
                 engine.run("rm", "--force", "--volumes", *names, timeout=STOP_TIMEOUT)
             if _has_network(engine, layout):
                 engine.run("network", "rm", layout.network, timeout=COMMAND_TIMEOUT)
+            if disks := _named_volumes(engine, layout):
+                engine.run("volume", "rm", *disks, timeout=COMMAND_TIMEOUT)
         except CommandError as refused:
             fault = refused
             _thaw(engine, containers(engine, layout))
@@ -203,6 +206,15 @@ def _thaw(engine: Engine, names: list[str]) -> None:
                 "/host/freezer", "-path", f"*{identity}/*", "-name", "freezer.state",
                 "-exec", "sh", "-c", 'echo THAWED > "$0"', "{}", ";", timeout=COMMAND_TIMEOUT,
             )  # fmt: skip
+
+
+def _named_volumes(engine: Engine, layout: Layout) -> list[str]:
+    """With Podman kind makes a node's volume itself, labelled with the node's name; Docker's go with the container."""
+    if engine.name == "docker":
+        return []
+    listed = json.loads(engine.run("volume", "ls", "--format", "json", timeout=COMMAND_TIMEOUT).stdout or "[]")
+    ours = f"{layout.kind_name}-"
+    return [one["Name"] for one in listed if any(label.startswith(ours) for label in one.get("Labels") or {})]
 
 
 def _has_network(engine: Engine, layout: Layout) -> bool:

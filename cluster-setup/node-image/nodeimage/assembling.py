@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clusters.engine import Engine
+from clusters.engine import Engine, full
 from clusters.exec import CommandError
 from clusters.tools.watch import Watch
 from nodeimage.errors import ImageBuildError
@@ -41,7 +41,7 @@ def assemble(
         engine.run("exec", container, "sh", "-c", collect, timeout=COMMAND_TIMEOUT)
         end = "pkill containerd; while pidof containerd; do sleep 0.1; done; rm -rf /image.tar /run/containerd"
         engine.run("exec", container, "sh", "-c", end, timeout=COMMAND_TIMEOUT)
-        engine.run("commit", *(f"--change={change}" for change in changes), container, goal, timeout=LOAD_TIMEOUT)
+        engine.run("commit", *(f"--change={change}" for change in changes), container, full(goal), timeout=LOAD_TIMEOUT)
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ def _node(
         return Built(reference, _size(engine, reference), holds, False)
     watch = workshop.watch
     watch.begin("node", f"Making {reference}: {len(system)} images into its containerd")
-    engine.run("load", "--input", base, timeout=LOAD_TIMEOUT)
+    engine.load(base, timeout=LOAD_TIMEOUT)
     labels = {INPUTS: wanted, HOLDS: f'"{holds}"'}
     assemble(engine, NODE_BASE, [made.file for made in system], reference, labels=labels, watch=watch)
     engine.run("rmi", NODE_BASE, timeout=INSPECT_TIMEOUT)
@@ -120,7 +120,7 @@ def _load(engine: Engine, watch: Watch, made: Made) -> Built | None:
     fresh = known.get(INPUTS) != made.inputs
     if fresh:
         watch.begin(made.reference, f"Loading {made.reference}")
-        engine.run("load", "--input", made.file, timeout=LOAD_TIMEOUT)
+        engine.load(made.file, timeout=LOAD_TIMEOUT)
         watch.end(made.reference, f"Loaded {made.reference}")
     return Built(made.reference, _size(engine, made.reference), made.holds, fresh)
 

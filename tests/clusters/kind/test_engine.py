@@ -65,3 +65,13 @@ def test_an_image_that_is_not_there_has_no_identity(bare: Path) -> None:
     assert engine.find().image_id("x:1") is None
     fake.has("x:1")
     assert engine.find().image_id("x:1") == "sha256:0123456789abcdef"
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_a_name_without_a_registry_means_the_same_to_every_engine(bare: Path, tmp_path: Path, name: str) -> None:
+    fake = FakeEngine(bare, name)
+    (tmp_path / "images.tar").write_text("images:\n")
+    assert engine.find().load(tmp_path / "images.tar", timeout=10) == ["nginx:1.27"]
+    named = [asked for asked in fake.asked() if asked.startswith(("tag", "untag"))]
+    tags = ["tag localhost/nginx:1.27 docker.io/library/nginx:1.27", "untag localhost/nginx:1.27 localhost/nginx:1.27"]
+    assert named == (tags if name == "podman" else [])
