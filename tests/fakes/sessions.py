@@ -293,7 +293,7 @@ class World:
                 db.execute(update(table).where(table.retry_at.is_not(None)).values(retry_at=now()))
 
     def state(self) -> object:
-        """All that settling may change."""
+        """All that settling may change, and what the reconciler knows: what it sees now it acts on in its next pass."""
         with self.database.reading() as db:
             sessions = [
                 (s.id, s.desired, s.observed, s.observed_generation, s.fault, s.cluster.name if s.cluster else None)
@@ -301,7 +301,8 @@ class World:
             ]
             clusters = [(c.name, c.state) for c in db.scalars(select(PoolCluster).order_by(PoolCluster.name)).unique()]
             submissions = [(s.id, s.state, s.failures) for s in db.scalars(select(Submission)).unique()]
-        return sessions, clusters, submissions, [(c.name, c.state) for c in self.provider.list()]
+        known = [self.reconciler.facts.seen(name) for name, _ in clusters]
+        return sessions, clusters, submissions, known, [(c.name, c.state) for c in self.provider.list()]
 
     def clusters(self, *states: PoolState) -> list[str]:
         with self.database.reading() as db:
