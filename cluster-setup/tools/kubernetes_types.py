@@ -1,7 +1,8 @@
 """Make grader/lint/kubernetes-1.36.json.gz anew from a running API server of the pinned release.
 
-.venv/bin/seatrial cluster up types
-.venv/bin/python cluster-setup/tools/kubernetes_types.py "$(.venv/bin/seatrial cluster kubeconfig types)"
+.venv/bin/seatrial cluster up types --provider kwok
+.venv/bin/seatrial cluster kubeconfig types >types.yaml
+.venv/bin/python cluster-setup/tools/kubernetes_types.py types.yaml
 .venv/bin/seatrial cluster down types
 """
 
