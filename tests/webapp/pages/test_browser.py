@@ -530,6 +530,24 @@ def test_a_hint_is_asked_for_without_losing_the_tasks(open_lab: Callable[..., Pa
         assert db.query(HintTaken).count() == 1
 
 
+def test_a_hint_is_not_lost_where_the_page_is_looked_at_anew_meanwhile(open_lab: Callable[..., Page]) -> None:
+    page = open_lab()
+    held: list[Route] = []
+    page.route("**/labs/services", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    page.route("**/hints/*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    tell(page, "session", {})
+    while not held:
+        page.wait_for_timeout(20)
+    old = held[0].fetch()
+    page.get_by_role("button", name="Ask for a hint").first.click()
+    while len(held) < 2:
+        page.wait_for_timeout(20)
+    with page.expect_response("**/labs/services"):
+        held[0].fulfill(response=old)
+    held[1].continue_()
+    expect(page.locator("#task-cluster-ip .hint.told")).to_contain_text("Hint:")
+
+
 def test_reset_asks_first(open_lab: Callable[..., Page], database: Database) -> None:
     page = open_lab()
     page.get_by_role("button", name="Reset", exact=True).click()

@@ -197,12 +197,14 @@ document.addEventListener("seatrial:tasks", (event) => showTasks(event.detail));
 const session = () => document.getElementById("session");
 let asking = null;
 let stale = false; // was told of something new while an answer was under way, which may not know it
+let sending = 0; // requests that a button has made: it must stay where it is until the answer is put in its place
+let sent = 0;
 
 /** Take the parts that the session changes from the page as it is now. */
 async function refresh() {
   stale = true;
   asking ??= (async () => {
-    while (stale) {
+    while (stale && !sending) {
       stale = false;
       await fetched();
     }
@@ -212,6 +214,7 @@ async function refresh() {
 }
 
 async function fetched() {
+  const before = sent;
   try {
     const answer = await fetch(lab.dataset.url, { headers: { Accept: "text/html" }, redirect: "manual" });
     // Whoever is not signed in is sent to sign in.
@@ -219,6 +222,10 @@ async function fetched() {
     if (!answer.ok) return;
     welcome();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (sent !== before) {
+      stale = true; // It was written before what somebody has asked for meanwhile.
+      return;
+    }
     for (const id of ["session", "handed-in", "tasks"]) swap(id, page);
     settle();
   } catch {
@@ -251,6 +258,16 @@ function settle() {
   tell("refreshed", { state: now.dataset.state });
 }
 
+document.addEventListener("htmx:beforeSend", () => {
+  sending += 1;
+  sent += 1;
+});
+for (const end of ["htmx:afterRequest", "htmx:onLoadError"]) {
+  document.addEventListener(end, () => {
+    sending = Math.max(0, sending - 1);
+    if (stale && !sending) refresh();
+  });
+}
 document.addEventListener("seatrial:session", refresh);
 document.addEventListener("seatrial:workspace-gone", refresh);
 // A stream that was refused does not say why: perhaps nobody is signed in any more.
