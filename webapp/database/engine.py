@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,7 +94,7 @@ class Database:
         # isolation_level None: Python's own module begins no transaction, so that _begin decides which kind it is.
         engine = create_engine(self.url, connect_args={"timeout": patience, "isolation_level": None})
         event.listen(engine, "do_connect", self._before_connect)
-        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "connect", self._set_up)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -103,6 +105,30 @@ class Database:
             raise self._gone()
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.file.touch(mode=0o600)
+
+    def _set_up(self, connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA foreign_keys=ON").close()
+        connection.execute("PRAGMA synchronous=FULL").close()
+        # Going over to WAL, SQLite waits for nobody: of two that find a new file, the second is refused at once.
+        with self._one_at_a_time():
+            connection.execute("PRAGMA journal_mode=WAL").close()
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        if self.file is None:
+            yield
+            return
+        try:
+            folder = os.open(self.file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as fault:
+            raise DatabaseGone(
+                f"the folder {self.file.parent} may not be read ({fault.strerror}); give it back to the portal's user"
+            ) from fault
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _postgresql(self, patience: float) -> Engine:
         wait = f"-c lock_timeout={int(patience * 1000)} -c timezone=utc"
@@ -130,11 +156,6 @@ def _url(url: str) -> URL:
     raise PortalError(
         f"SEATRIAL_DATABASE_URL names {parsed.get_backend_name()}; it must be sqlite:////path/portal.db or postgresql://…"
     )
-
-
-def _set_up(connection: Any, _: Any) -> None:
-    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -92,6 +93,22 @@ def test_counting_up_from_many_threads_loses_none(database: Database, backend: s
         thread.join()
     with database.reading() as db:
         assert db.scalars(select(User)).one().display_name == "40"
+
+
+def test_many_find_a_new_file_at_once(tmp_path: Path) -> None:
+    for turn in range(40):
+        databases = [Database(f"sqlite:///{tmp_path}/{turn}/portal.db", create=True) for _ in range(6)]
+        start = threading.Barrier(len(databases))
+
+        def first(database: Database, start: threading.Barrier) -> str:
+            start.wait()
+            with database.transaction() as db:
+                return str(db.scalar(text("PRAGMA journal_mode")))
+
+        with ThreadPoolExecutor(len(databases)) as threads:
+            assert list(threads.map(first, databases, [start] * len(databases))) == ["wal"] * len(databases)
+        for database in databases:
+            database.close()
 
 
 def test_a_lock_that_somebody_keeps_is_told_and_then_works_again(database: Database, settings: Settings) -> None:
