@@ -130,9 +130,7 @@ def pull(folders: Iterable[Path], watch: Watch) -> tuple[list[str], list[str]]:
             watch.end(image, f"Pulled {image}")
         except CommandError as fault:
             refused.append(image)
-            watch.end(
-                image, f"{image} cannot be had: {(fault.output.strip().splitlines() or ['no answer in time'])[-1]}"
-            )
+            watch.end(image, f"{image} cannot be had: {fault.last_line}")
     if refused:
         raise PermanentError(
             f"no registry gives {', '.join(refused)}: see that it exists and that the registry can be reached; "
@@ -153,8 +151,9 @@ def load(files: Sequence[Path], watch: Watch) -> list[str]:
         try:
             found = engine.load(file, timeout=TIMEOUT)
         except CommandError as fault:
-            last = (fault.output.strip().splitlines() or ["it printed nothing"])[-1]
-            raise PermanentError(f"{file} is not a whole file of images ({last}); nothing was taken from it") from fault
+            raise PermanentError(
+                f"{file} is not a whole file of images ({fault.last_line}); nothing was taken from it"
+            ) from fault
         watch.end(str(file), f"Loaded {file}: {len(found)} image{'s' * (len(found) != 1)}")
         names += found
     return names

@@ -141,8 +141,7 @@ def _fault(engine: Engine) -> str | None:
             )
         if _ABSENT.search(fault.output):
             return f"{engine.name} is installed but does not run; start it with `{_start(engine.name)}`"
-        said = (fault.output.strip().splitlines() or ["it printed nothing"])[-1]
-        return f"{engine.name} cannot be used: {said}"
+        return f"{engine.name} cannot be used: {fault.last_line}"
     return None
 
 

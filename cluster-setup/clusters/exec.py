@@ -44,6 +44,12 @@ class CommandError(ClusterError):
         how = "did not finish in time" if code is None else f"failed with exit code {code}"
         super().__init__(f"`{shlex.join(self.argv)}` {how}: {said}")
 
+    @property
+    def last_line(self) -> str:
+        """What it said last, for a sentence of the caller's own."""
+        nothing = "it did not end in time" if self.code is None else "it printed nothing"
+        return (self.output.strip().splitlines() or [nothing])[-1].strip()
+
 
 def end(process: subprocess.Popen[str]) -> None:
     """End a child and everything it started: SIGTERM to the group, SIGKILL after `GRACE` seconds."""
@@ -123,7 +129,7 @@ def run(
         with _undisturbed():
             source = subprocess.PIPE if stdin is not None else subprocess.DEVNULL
             process = _start(words, source, subprocess.PIPE, cwd, env)
-        out, err = _finish(process, stdin, timeout, watch)
+        out, err = _communicate(process, stdin, timeout, watch)
     except subprocess.TimeoutExpired:
         _abandon(process)
         raise CommandError(words, "", None) from None
@@ -133,21 +139,6 @@ def run(
     if process.returncode:
         raise CommandError(words, err or out, process.returncode)
     return Completed(out, err)
-
-
-def _finish(
-    process: subprocess.Popen[str], stdin: str | None, timeout: float, watch: Callable[[], None] | None
-) -> tuple[str, str]:
-    if watch is None:
-        return process.communicate(stdin, timeout)
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return process.communicate(stdin, WATCH_INTERVAL)
-        except subprocess.TimeoutExpired:
-            watch()
-            if time.monotonic() > deadline:
-                raise
 
 
 def _communicate(

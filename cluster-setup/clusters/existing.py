@@ -17,7 +17,6 @@ import yaml
 from clusters import store
 from clusters.errors import PermanentError
 from clusters.exec import CommandError
-from clusters.identity import names
 from clusters.identity.kubeconfig import extension
 from clusters.kubectl import kubectl
 from clusters.model import Cluster, ClusterSpec, Identity, State
@@ -51,8 +50,7 @@ class ExistingProvider:
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Register a cluster; see the protocol. The kubeconfig must work, and is copied with its certificates."""
-        names.check_student(spec.student)
-        spec.check_extras(self)
+        spec.check(self)
         if spec.kubeconfig is None:
             raise PermanentError("the provider existing needs the kubeconfig of a cluster: add --kubeconfig FILE")
         with store.lock(spec.name):
@@ -157,8 +155,7 @@ def _reason(file: Path, server: str, fault: CommandError) -> str:
         return f"the API server {server} does not let in the identity of {file}; it may have expired, ask for a new one"
     if fault.code is None or any(words in said for words in NOWHERE):
         return f"no API server answers at {server}, where {file} points; is the cluster up, and this the right file?"
-    last = (fault.output.strip().splitlines() or ["it printed nothing"])[-1]
-    return f"{file} does not work with {server}: {last}"
+    return f"{file} does not work with {server}: {fault.last_line}"
 
 
 def _capabilities(file: Path) -> frozenset[str]:

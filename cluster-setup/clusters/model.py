@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from clusters.errors import PermanentError
+from clusters.identity.names import check_student
 
 Identity = Literal["admin", "student"]
 State = Literal["running", "stopped", "broken"]
@@ -36,14 +37,23 @@ class ClusterSpec:
     student_kubeconfig: Path | None = None
     extras: frozenset[str] = frozenset()
 
-    def check_extras(self, provider: Provider) -> None:
-        """Raises PermanentError where the provider cannot install what is asked for."""
+    def check(self, provider: Provider) -> None:
+        """Raises PermanentError for a name that no student has, and for extras that the provider cannot install."""
+        check_student(self.student)
         unknown = sorted(self.extras - provider.extras)
         if unknown:
             known = ", ".join(sorted(provider.extras)) or "nothing beside what every cluster of it has"
             raise PermanentError(
                 f"the provider {provider.name} cannot install {', '.join(unknown)} in cluster {self.name}; "
                 f"it can install {known}"
+            )
+
+    def check_new(self, provider: Provider) -> None:
+        """The same for a provider that makes clusters of its own."""
+        self.check(provider)
+        if self.kubeconfig is not None or self.student_kubeconfig is not None:
+            raise PermanentError(
+                f"the provider {provider.name} makes a cluster of its own; a kubeconfig is for the provider existing"
             )
 
 

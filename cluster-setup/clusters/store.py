@@ -31,7 +31,10 @@ RECORD = "cluster.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is remembered of a cluster. `ready` is False until it has been handed over once."""
+    """What is remembered of a cluster. `ready` is False until it has been handed over once.
+
+    `ports` are those of the loopback interface that belong to it, also while it is stopped.
+    """
 
     name: str
     provider: str
@@ -39,6 +42,7 @@ class Record:
     server: str
     created: str  # RFC 3339
     ready: bool
+    ports: tuple[int, ...] = ()
 
 
 def root() -> Path:
@@ -89,10 +93,11 @@ def save(record: Record) -> None:
 def load(name: str) -> Record | None:
     """What is remembered of a cluster; None for an unknown one and for one that was never begun properly."""
     try:
-        return Record(**json.loads((folder(name) / RECORD).read_text()))
+        known = json.loads((folder(name) / RECORD).read_text())
+        return Record(**{**known, "ports": tuple(known.get("ports", ()))})
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (json.JSONDecodeError, TypeError) as fault:
+    except (json.JSONDecodeError, TypeError, AttributeError) as fault:
         raise PermanentError(
             f"{folder(name) / RECORD} cannot be read; remove the cluster with `seatrial cluster down {name}`"
         ) from fault

@@ -61,16 +61,6 @@ class Pattern:
             yield Mismatch(joined(path), self.words, value, self.weight)
 
 
-class Anything(Pattern):
-    """Any value and none."""
-
-    __slots__ = ()
-
-    def holds(self, value: Any) -> bool:
-        """Always."""
-        return True
-
-
 class NotSet(Pattern):
     """`null`: the field is not there."""
 

@@ -44,6 +44,20 @@ def test_a_failure_shows_the_last_lines() -> None:
         stream(["sh", "-c", "for n in $(seq 30); do echo line $n; done; exit 3"], lambda _: None, timeout=30)
     assert told.value.code == 3
     assert "line 1\n" not in told.value.output
+    assert told.value.last_line == "line 30"
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "last"),
+    [
+        ("Error: no\n  \n", 1, "Error: no"),
+        ("  ", 1, "it printed nothing"),
+        ("", None, "it did not end in time"),
+        ("begun", None, "begun"),
+    ],
+)
+def test_a_failure_says_what_was_said_last(output: str, code: int | None, last: str) -> None:
+    assert CommandError(["x"], output, code).last_line == last
 
 
 def test_a_command_that_takes_too_long_is_ended() -> None:

@@ -10,7 +10,6 @@ import yaml
 
 from clusters import store
 from clusters.errors import ClusterError, PermanentError, TransientError
-from clusters.identity import names
 from clusters.identity.kubeconfig import extension
 from clusters.model import Cluster, ClusterSpec, Identity, State
 
@@ -30,8 +29,7 @@ class FakeProvider:
     asked: ClusterSpec | None = None  # the last that was made
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
-        names.check_student(spec.student)
-        spec.check_extras(self)
+        spec.check(self)
         with store.lock(spec.name):
             store.refuse_existing(spec.name)
             store.remove(spec.name)
@@ -97,7 +95,7 @@ class FakeProvider:
         if not (store.folder(name) / "alive").exists():
             raise PermanentError(f"cluster {name} does not run; start it first")
         if not file.parent.is_dir():
-            raise PermanentError(f"{file.parent} is no folder: a snapshot cannot be written there")
+            raise PermanentError(f"the snapshot {file} cannot be written: {file.parent} is no folder")
         store.write(file, f"snapshot:{(store.folder(name) / 'state').read_text()}:whole")
 
     def restore(self, name: str, file: Path) -> None:

@@ -4,8 +4,6 @@ conditions."""
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,18 +11,16 @@ from typing import Any
 
 import yaml
 
-from clusters import kubectl
-from clusters.errors import TransientError
+from clusters import kubectl, readiness
+from clusters.api import COLLECTIONS, Api
 from clusters.identity.files import ADMISSION, STUDENT
 from clusters.kind.layout import Layout
-from clusters.kwok import begin as control_plane
-from clusters.kwok.api import COLLECTIONS, Api
 from clusters.model import PLATFORM_NAMESPACE
 from clusters.store import kubeconfig_file
 from clusters.tools import VERSIONS
 
 MANIFESTS = Path(__file__).parent / "manifests"
-# How often a condition is looked at, and how long all of them may take, in seconds.
+# How often a condition is looked at, and how long one may take, in seconds.
 INTERVAL, LIMIT = 0.2, 240.0
 # Of the admission policies, what stands for "not the platform" where the control plane is one plain user.
 ALONE = "!('system:masters' in request.userInfo.groups)"
@@ -73,7 +69,7 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
         until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
     finally:
         platform.close()
-    control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
+    readiness.usable(layout.pki, server, more=_forbidden())
 
 
 def usable(layout: Layout, server: str, since: datetime) -> None:
@@ -85,7 +81,7 @@ def usable(layout: Layout, server: str, since: datetime) -> None:
     platform = Api(server, layout.pki, "admin")
 
     def at_work() -> bool:
-        status, text = platform.ask("GET", control_plane.LEASES)
+        status, text = platform.ask("GET", readiness.LEASES)
         if status != 200:
             return False
         leases = [lease["spec"].get("renewTime") for lease in json.loads(text)["items"]]
@@ -96,10 +92,10 @@ def usable(layout: Layout, server: str, since: datetime) -> None:
         until("every node is at work", at_work)
     finally:
         platform.close()
-    control_plane.usable(layout.pki, server, threading.Event(), _forbidden())
+    readiness.usable(layout.pki, server, more=_forbidden())
 
 
-def _forbidden() -> list[control_plane.Forbidden]:
+def _forbidden() -> list[readiness.Forbidden]:
     """What a student is refused because Pods really run; as for the other policies, each alone refuses it."""
     meta = {"metadata": {"name": "seatrial-probe"}}
     container = {"name": "x", "image": "x"}
@@ -134,8 +130,4 @@ def _ready(platform: Api) -> int:
 
 def until(what: str, holds: Callable[[], bool]) -> None:
     """Look until it holds. Raises TransientError when that takes too long."""
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TransientError(f"not within {LIMIT:.0f} s: {what}; the machine may be too busy, try again")
-        time.sleep(INTERVAL)
+    readiness.until(what, holds, limit=LIMIT, interval=INTERVAL)

@@ -11,9 +11,9 @@ import yaml
 
 from clusters.identity.files import AUDIT_POLICY
 from clusters.kind.layout import Layout
-from clusters.kwok.nodes import DISKS, ZONES
+from clusters.ports import LOOPBACK
+from clusters.topology import labels
 
-LOOPBACK = "127.0.0.1"
 PODS, SERVICES = "10.244.0.0/16", "10.96.0.0/16"
 # Where the audit log and its policy are in the control plane's container.
 AUDIT_FOLDER, AUDIT_FILE = "/var/log/seatrial", "/etc/kubernetes/seatrial-audit.yaml"
@@ -86,13 +86,8 @@ def _kubelet() -> str:
 
 
 def _node(layout: Layout, number: int, nodes: int) -> dict[str, Any]:
-    labels = {
-        "topology.kubernetes.io/region": "harbour",
-        "topology.kubernetes.io/zone": ZONES[number % len(ZONES)],
-        "disktype": DISKS[number % len(DISKS)],
-    }
     if number:
-        return {"role": "worker", "labels": labels}
+        return {"role": "worker", "labels": labels(number)}
     mounts = [
         _mount(layout.pki / "ca.crt", "/etc/kubernetes/pki/ca.crt"),
         _mount(layout.pki / "ca.key", "/etc/kubernetes/pki/ca.key"),
@@ -125,7 +120,7 @@ def _node(layout: Layout, number: int, nodes: int) -> dict[str, Any]:
     target = {"group": "kubeadm.k8s.io", "version": "v1beta4", "kind": "ClusterConfiguration"}
     return {
         "role": "control-plane",
-        "labels": labels,
+        "labels": labels(number),
         "extraMounts": mounts,
         # It carries Pods too, also where there are others.
         "kubeadmConfigPatches": ["kind: InitConfiguration\nnodeRegistration:\n  taints: []\n"] if nodes > 1 else [],

@@ -79,10 +79,12 @@ def saved(engine: Engine, reference: str, identity: str) -> Path:
 
 
 def write(engine: Engine, references: list[str], goal: Path) -> None:
-    """Write images into one file, whole or not at all. Raises ClusterError, OSError."""
+    """Write images into one file, whole or not at all. Raises ClusterError."""
     part = goal.with_name(f".{goal.name}.part")
     try:
         engine.run("save", "--output", part, *references, timeout=TIMEOUT)
         part.replace(goal)
+    except OSError as fault:
+        raise PermanentError(f"{goal} cannot be written: {fault.strerror}; mend that and try again") from fault
     finally:
         part.unlink(missing_ok=True)

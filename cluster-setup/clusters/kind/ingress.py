@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from clusters import kubectl
+from clusters.api import Api
 from clusters.engine import Engine
 from clusters.errors import PermanentError, TransientError
 from clusters.exec import CommandError
 from clusters.kind import begin, images
 from clusters.kind.layout import Layout
-from clusters.kwok.api import Api
 from clusters.store import kubeconfig_file
 from clusters.tools import pins
 

@@ -74,8 +74,7 @@ def _refused(engine: Engine, layout: Layout, fault: CommandError) -> ClusterErro
 
 def _network(engine: Engine, layout: Layout) -> None:
     """Make the cluster's network, of a few addresses that nobody has."""
-    fault: CommandError | None = None
-    for _ in range(DRAWS):
+    for left in reversed(range(DRAWS)):
         offset = secrets.randbelow(SPACE.num_addresses >> (32 - PREFIX)) << (32 - PREFIX)
         subnet = ipaddress.ip_network((int(SPACE.network_address) + offset, PREFIX))
         try:
@@ -84,15 +83,12 @@ def _network(engine: Engine, layout: Layout) -> None:
                 "--label", f"{LABEL}={layout.kind_name}", layout.network, timeout=COMMAND_TIMEOUT,
             )  # fmt: skip
             return
-        except CommandError as refused:
-            fault = refused
-            if "overlap" not in refused.output and "already used" not in refused.output:
-                break
-    raise PermanentError(f"{engine.name} cannot make a network for cluster {layout.name}: {_last(fault)}") from fault
-
-
-def _last(fault: CommandError | None) -> str:
-    return (fault.output.strip().splitlines() or ["it printed nothing"])[-1] if fault else "every address is taken"
+        except CommandError as fault:
+            taken = "overlap" in fault.output or "already used" in fault.output
+            if not (taken and left):
+                raise PermanentError(
+                    f"{engine.name} cannot make a network for cluster {layout.name}: {fault.last_line}"
+                ) from fault
 
 
 def equip(engine: Engine, layout: Layout) -> None:

@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clusters import engine as engines
-from clusters import store
+from clusters import ports, store
 from clusters.engine import Engine, EngineError, EngineGone
 from clusters.errors import ClusterError, PermanentError
-from clusters.identity import names
 from clusters.kind import begin, config, images, ingress, node_image, nodes, state
 from clusters.kind.identities import write_identities
 from clusters.kind.layout import Layout
-from clusters.kwok import ports
 from clusters.model import Cluster, ClusterSpec, Identity, State
 
 # A moment before everything that a cluster can remember.
@@ -33,12 +31,7 @@ class KindProvider:
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
-        names.check_student(spec.student)
-        spec.check_extras(self)
-        if spec.kubeconfig is not None or spec.student_kubeconfig is not None:
-            raise PermanentError(
-                "the provider kind makes a cluster of its own; a kubeconfig is for the provider existing"
-            )
+        spec.check_new(self)
         with store.lock(spec.name):
             store.refuse_existing(spec.name)
             engine = engines.find()
@@ -58,9 +51,9 @@ class KindProvider:
     def _make(self, engine: Engine, image: str, spec: ClusterSpec) -> Cluster:
         layout = Layout.of(spec.name)
         (port,) = ports.choose(["api"]).values()
-        server = f"https://{config.LOOPBACK}:{port}"
+        server = f"https://{ports.LOOPBACK}:{port}"
         store.make(spec.name)
-        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
+        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False, ports=(port,)))
         write_identities(layout, server, spec.student, self.name, self.capabilities | spec.extras)
         count = spec.nodes or self.default_nodes
         store.write(layout.config, config.kind_configuration(layout, count, port))

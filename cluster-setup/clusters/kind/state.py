@@ -6,19 +6,14 @@ whole or not at all, whenever somebody ends us.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
+from clusters import snapshot
 from clusters.engine import Engine
-from clusters.errors import ClusterError, PermanentError
-from clusters.exec import CommandError, run
 from clusters.kind import nodes
 from clusters.kind.layout import Layout
 from clusters.kubectl import kubectl
-from clusters.kwok.state import BUMP, LIMIT
 from clusters.store import kubeconfig_file
-from clusters.tools import program
 
 # Where etcd's folder is, in its own container and in the node's.
 ETCD = "/var/lib/etcd"
@@ -27,10 +22,7 @@ CERTIFICATES = "/etc/kubernetes/pki/etcd"
 
 def save(engine: Engine, layout: Layout, file: Path) -> None:
     """Write etcd's state into a file, at once or not at all."""
-    file = file.absolute()
-    if not file.parent.is_dir():
-        raise PermanentError(f"the snapshot {file} cannot be written: {file.parent} is no folder")
-    inside, part = f"{ETCD}/seatrial.snapshot", file.with_name(f".{file.name}.{os.getpid()}.part")
+    inside = f"{ETCD}/seatrial.snapshot"
     credentials = [
         f"--cacert={CERTIFICATES}/ca.crt",
         f"--cert={CERTIFICATES}/server.crt",
@@ -38,51 +30,20 @@ def save(engine: Engine, layout: Layout, file: Path) -> None:
     ]
     pod = f"etcd-{layout.control_plane}"
     command = ["exec", "--namespace=kube-system", pod, "--", "etcdctl", *credentials, "snapshot", "save", inside]
-    try:
-        kubectl(kubeconfig_file(layout.name, "admin"), *command, timeout=LIMIT)
-        nodes.copy(engine, f"{layout.control_plane}:{inside}", part, timeout=LIMIT)
-        part.chmod(0o600)
-        part.replace(file)
-    except CommandError as fault:
-        raise _told(file, fault, "written") from fault
-    except OSError as fault:
-        raise PermanentError(f"the snapshot {file} cannot be written: {fault.strerror}") from fault
-    finally:
-        part.unlink(missing_ok=True)
-        nodes.inside(engine, layout.control_plane, "rm", "-f", inside)
-
-
-def _told(file: Path, fault: CommandError, what: str) -> ClusterError:
-    if "no space left" in fault.output:
-        return PermanentError(f"the snapshot {file} cannot be {what}: the disk is full; free some or name another file")
-    last = (fault.output.strip().splitlines() or ["it printed nothing"])[-1].removeprefix("Error: ")
-    return ClusterError(f"the snapshot {file} cannot be {what}: {last}")
+    with snapshot.written(file) as part:
+        try:
+            kubectl(kubeconfig_file(layout.name, "admin"), *command, timeout=snapshot.LIMIT)
+            nodes.copy(engine, f"{layout.control_plane}:{inside}", part, timeout=snapshot.LIMIT)
+        finally:
+            nodes.inside(engine, layout.control_plane, "rm", "-f", inside)
 
 
 def prepare(engine: Engine, layout: Layout, file: Path) -> Path:
     """Unpack a snapshot on this machine. Raises PermanentError for a file that is none, or not whole."""
-    if not file.is_file():
-        raise PermanentError(f"there is no snapshot {file}")
+    snapshot.require(file)  # before a cluster that is stopped is started for nothing
     goal = layout.folder / "etcd.new"
-    shutil.rmtree(goal, ignore_errors=True)
     peer = f"https://{_address(engine, layout)}:2380"
-    command: list[str | Path] = [
-        program("etcdutl"), "snapshot", "restore", file, "--data-dir", goal, "--name", layout.control_plane,
-        "--initial-cluster", f"{layout.control_plane}={peer}", "--initial-advertise-peer-urls", peer,
-        "--bump-revision", str(BUMP), "--mark-compacted",
-    ]  # fmt: skip
-    try:
-        run(command, timeout=LIMIT)
-    except CommandError as fault:
-        shutil.rmtree(goal, ignore_errors=True)
-        if "no space left" in fault.output:
-            raise PermanentError(
-                f"the snapshot {file} cannot be restored: the disk is full; nothing changed"
-            ) from fault
-        last = (fault.output.strip().splitlines() or ["it printed nothing"])[-1].removeprefix("Error: ")
-        raise PermanentError(
-            f"{file} is not a whole snapshot of a cluster ({last}); cluster {layout.name} is as it was"
-        ) from fault
+    snapshot.unpack(file, goal, cluster=layout.name, member=layout.control_plane, peer=peer)
     return goal
 
 
@@ -99,7 +60,7 @@ def lay(engine: Engine, layout: Layout, prepared: Path) -> None:
     """Bring what was unpacked into the control plane's container and end it; its next start takes it into use."""
     node = layout.control_plane
     nodes.inside(engine, node, "rm", "-rf", f"{ETCD}.part", f"{ETCD}.new")
-    nodes.copy(engine, prepared, f"{node}:{ETCD}.part", timeout=LIMIT)
+    nodes.copy(engine, prepared, f"{node}:{ETCD}.part", timeout=snapshot.LIMIT)
     # The owner here may be anybody; etcd's is root. The new name is given last, when everything is there.
     nodes.inside(
         engine, node, "sh", "-c", f"chown -R 0:0 {ETCD}.part && chmod 700 {ETCD}.part && mv {ETCD}.part {ETCD}.new"

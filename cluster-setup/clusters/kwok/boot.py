@@ -18,6 +18,7 @@ from clusters.kwok import begin, ports, processes
 from clusters.kwok.config import COMPONENTS
 from clusters.kwok.failure import PortTaken, disk_full_told, explain, refused
 from clusters.kwok.layout import Layout
+from clusters.readiness import usable
 from clusters.tools import program
 
 # How long kwokctl may take, in seconds. It gives up on an API server after two minutes itself.
@@ -42,7 +43,7 @@ def start(layout: Layout, server: str) -> None:
     """Start what does not run of a cluster that was made before. Raises ClusterError, PortTaken among them."""
     with disk_full_told(layout):
         processes.correct_pid_files(layout)
-        _boot(layout, server, ["start", "cluster"], lambda stop: begin.usable(layout.pki, server, stop))
+        _boot(layout, server, ["start", "cluster"], lambda stop: usable(layout.pki, server, stop=stop))
 
 
 def _boot(

@@ -9,12 +9,11 @@ from typing import Any
 
 from clusters.identity.files import AUDIT_POLICY
 from clusters.kwok.layout import Layout
+from clusters.ports import LOOPBACK
 from clusters.tools import program
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
-# Where every process listens, and nowhere else.
-LOOPBACK = "127.0.0.1"
 # Where etcd is, for whoever runs in the cluster's folder: two sockets, which its URLs want to look like host and port.
 ETCD, ETCD_PEER = "unix://localhost:2379", "unix://localhost:2380"
 # kwokctl's option -> the upstream program that it names.

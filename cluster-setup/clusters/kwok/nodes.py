@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-ZONES = ("harbour-a", "harbour-b", "harbour-c")
-# The disk of a node, by its number: one of three is fast.
-DISKS = ("ssd", "hdd", "hdd")
+from clusters.topology import labels
+
 CAPACITY = {"cpu": "4", "memory": "16Gi", "ephemeral-storage": "100Gi", "pods": "110"}
 
 
 def node(number: int) -> dict[str, Any]:
-    """The Node object number 1, 2, …; zones and disks repeat every three."""
+    """The Node object number 1, 2, …"""
     name = f"node-{number}"
     return {
         "apiVersion": "v1",
@@ -26,10 +25,8 @@ def node(number: int) -> dict[str, Any]:
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": "amd64",
-                "topology.kubernetes.io/region": "harbour",
-                "topology.kubernetes.io/zone": ZONES[(number - 1) % len(ZONES)],
                 "node.kubernetes.io/instance-type": "kwok.4cpu-16gi",
-                "disktype": DISKS[(number - 1) % len(DISKS)],
+                **labels(number - 1),
             },
         },
         "status": {"capacity": CAPACITY, "allocatable": CAPACITY},

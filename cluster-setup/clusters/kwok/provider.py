@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from clusters import store
+from clusters import ports, store
 from clusters.errors import PermanentError
-from clusters.identity import names
-from clusters.kwok import begin, boot, ports, processes, state
-from clusters.kwok.config import COMPONENTS, LOOPBACK, PORTS, kwokctl_configuration
+from clusters.kwok import begin, boot, processes, state
+from clusters.kwok.config import COMPONENTS, PORTS, kwokctl_configuration
 from clusters.kwok.failure import PortTaken
 from clusters.kwok.identities import write_identities
 from clusters.kwok.layout import Layout
+from clusters.kwok.ports import of_cluster
 from clusters.kwok.stages import stages
 from clusters.model import Cluster, ClusterSpec, Identity, State
 
@@ -31,12 +31,7 @@ class KwokProvider:
 
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
-        names.check_student(spec.student)
-        spec.check_extras(self)
-        if spec.kubeconfig is not None or spec.student_kubeconfig is not None:
-            raise PermanentError(
-                "the provider kwok makes a cluster of its own; a kubeconfig is for the provider existing"
-            )
+        spec.check_new(self)
         with store.lock(spec.name):
             store.refuse_existing(spec.name)
             for attempt in range(1, ATTEMPTS + 1):
@@ -55,10 +50,11 @@ class KwokProvider:
     def _make(self, spec: ClusterSpec) -> Cluster:
         layout = Layout.of(spec.name)
         chosen = ports.choose(PORTS)
-        server = f"https://{LOOPBACK}:{chosen['kubeApiserverPort']}"
+        server = f"https://{ports.LOOPBACK}:{chosen['kubeApiserverPort']}"
         store.make(spec.name)
-        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False))
-        components = {PORTS[option]: f"{LOOPBACK}:{port}" for option, port in chosen.items()}
+        owned = tuple(chosen.values())
+        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False, ports=owned))
+        components = {PORTS[option]: f"{ports.LOOPBACK}:{port}" for option, port in chosen.items()}
         del components["kube-apiserver"]
         write_identities(layout, server, spec.student, self.name, self.capabilities, components=components)
         config = kwokctl_configuration(layout, chosen)
@@ -138,7 +134,7 @@ class KwokProvider:
             state.exchange(layout)
             try:
                 boot.start(layout, record.server)
-                begin.route_metrics(layout, record.server, ports.of_cluster(layout)["metricsServerPort"])
+                begin.route_metrics(layout, record.server, of_cluster(layout)["metricsServerPort"])
             except BaseException:
                 processes.end(layout)
                 state.undo(layout)

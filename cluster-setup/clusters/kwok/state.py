@@ -7,47 +7,21 @@ etcd.before  what ran until a restore, kept until the restored cluster has answe
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from clusters.errors import ClusterError, PermanentError
-from clusters.exec import CommandError, run
+from clusters import snapshot
+from clusters.exec import run
 from clusters.kwok.config import ETCD, ETCD_PEER
 from clusters.kwok.layout import Layout
 from clusters.tools import program
 
-# How long etcd's tools may take, in seconds, for 2 GB at most.
-LIMIT = 300.0
-# Restored objects get resource versions above any that somebody may have seen, so that a watch from before starts anew.
-BUMP = 1_000_000
-
 
 def save(layout: Layout, file: Path) -> None:
     """Write etcd's state into a file, at once or not at all."""
-    file = file.absolute()
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        if not file.parent.is_dir():
-            raise PermanentError(f"{file.parent} is no folder: a snapshot cannot be written there")
+    with snapshot.written(file) as part:
         command: list[str | Path] = [program("etcdctl"), "--endpoints", ETCD, "snapshot", "save", part]
-        run(command, timeout=LIMIT, cwd=layout.home)
-        part.replace(file)
-    except CommandError as fault:
-        if "no space left" in fault.output:
-            raise PermanentError(
-                f"the snapshot {file} cannot be written: the disk is full; free some or name another file"
-            ) from fault
-        raise ClusterError(f"the snapshot {file} cannot be written: {_last(fault)}") from fault
-    except OSError as fault:
-        raise PermanentError(f"the snapshot {file} cannot be written: {fault.strerror}") from fault
-    finally:
-        part.unlink(missing_ok=True)
-        part.with_name(part.name + ".part").unlink(missing_ok=True)
-
-
-def _last(fault: CommandError) -> str:
-    return (fault.output.strip().splitlines() or ["it printed nothing"])[-1].removeprefix("Error: ")
+        run(command, timeout=snapshot.LIMIT, cwd=layout.home)
 
 
 def _new(layout: Layout) -> Path:
@@ -68,24 +42,7 @@ def settle(layout: Layout) -> None:
 
 def prepare(layout: Layout, file: Path) -> None:
     """Unpack a snapshot beside the state in use. Raises PermanentError for a file that is none, or not whole."""
-    if not file.is_file():
-        raise PermanentError(f"there is no snapshot {file}")
-    command: list[str | Path] = [
-        program("etcdutl"), "snapshot", "restore", file, "--data-dir", _new(layout), "--name", "node0",
-        "--initial-cluster", f"node0={ETCD_PEER}", "--initial-advertise-peer-urls", ETCD_PEER,
-        "--bump-revision", str(BUMP), "--mark-compacted",
-    ]  # fmt: skip
-    try:
-        run(command, timeout=LIMIT)
-    except CommandError as fault:
-        shutil.rmtree(_new(layout), ignore_errors=True)
-        if "no space left" in fault.output:
-            raise PermanentError(
-                f"the snapshot {file} cannot be restored: the disk is full; nothing changed"
-            ) from fault
-        raise PermanentError(
-            f"{file} is not a whole snapshot of a cluster ({_last(fault)}); cluster {layout.name} is as it was"
-        ) from fault
+    snapshot.unpack(file, _new(layout), cluster=layout.name, member="node0", peer=ETCD_PEER)
 
 
 def exchange(layout: Layout) -> None:

@@ -66,9 +66,8 @@ def _built(go: Path, module: Path, program: Program, watch: Watch) -> Path:
         argv = command(go, program, made)
         processes.stream(argv, heard, timeout=BUILD_TIMEOUT, env=GO_ENVIRONMENT, cwd=module)
     except processes.CommandError as fault:
-        last = fault.output.strip().splitlines()[-1:] or ["it printed nothing"]
         raise BuildError(
-            f"{program.name} {program.version} cannot be built ({last[0].strip()}): see that the Go module proxy "
+            f"{program.name} {program.version} cannot be built ({fault.last_line}): see that the Go module proxy "
             "can be reached and that the disk is not full, then run `seatrial tools install` again"
         ) from fault
     return made

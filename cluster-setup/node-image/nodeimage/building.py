@@ -61,16 +61,6 @@ def build(engine: Engine, watch: Watch, *, mirror: str | None = None, root: Path
     return Result(tuple(built), tuple(kept))
 
 
-def save(engine: Engine, references: list[str], goal: Path) -> None:
-    """Write images into one file, whole or not at all."""
-    part = goal.with_name(f".{goal.name}.part")
-    try:
-        engine.run("save", "--output", part, *references, timeout=LOAD_TIMEOUT)
-        part.replace(goal)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _node(
     engine: Engine, workshop: Workshop, plan: Recipe, found: Upstream, *, system: list[Made], reference: str
 ) -> Built:

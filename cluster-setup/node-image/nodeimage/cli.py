@@ -35,9 +35,9 @@ def build(file: Path | None, mirror: str | None, output: str) -> None:
     """
     from clusters.engine import find
     from clusters.errors import PermanentError
+    from clusters.kind.images import write
     from clusters.tools.watch import watching
     from nodeimage.building import build as make
-    from nodeimage.building import save
 
     with faults(), interruptible(), watching(Console(stderr=True)) as watch:
         if file is not None and not file.absolute().parent.is_dir():
@@ -46,7 +46,7 @@ def build(file: Path | None, mirror: str | None, output: str) -> None:
         result = make(engine, watch, mirror=mirror)
         if file is not None:
             watch.begin("save", f"Writing {file}")
-            save(engine, [image.reference for image in result.images], file.absolute())
+            write(engine, [image.reference for image in result.images], file.absolute())
             watch.end("save", f"Wrote {file}: {file.stat().st_size / 1e6:.0f} MB")
     rows = [{"image": i.reference, "bytes": i.size, "holds": i.holds, "made": i.fresh} for i in result.images]
     if output == "json":

@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 
-from clusters import store
+from clusters import ports, store
 from clusters.errors import PermanentError
 from clusters.exec import CommandError
 from clusters.kubectl import kubectl
-from clusters.kwok import KwokProvider, ports, processes, provider
+from clusters.kwok import KwokProvider, processes, provider
 from clusters.kwok.config import COMPONENTS, PORTS
 from clusters.kwok.failure import PortTaken
 from clusters.kwok.layout import Layout
-from clusters.kwok.ports import choose
 from clusters.model import ClusterSpec
+from clusters.ports import choose
 from clusters.tools import program
 from tests.conftest import demand_programs
 

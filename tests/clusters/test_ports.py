@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import json
 import socket
 from pathlib import Path
 
 import pytest
 
-from clusters import store
+from clusters import ports, store
 from clusters.errors import TransientError
-from clusters.kwok import ports
-from clusters.kwok.config import PORTS
-from clusters.kwok.layout import Layout
+
+PORTS = ("api", "scheduler", "metrics")
 
 
 def test_ports_differ_and_lie_below_those_of_outgoing_connections(data: Path) -> None:
@@ -27,19 +25,19 @@ def test_a_port_in_use_and_one_of_a_stopped_cluster_are_left_alone(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr(ports, "_free", lambda p: p != port)
+        monkeypatch.setattr(ports, "free", lambda p: p != port)
         draws = [port, port + 1, port + 2, port + 3, port + 4]
         store.make("old")
-        Layout.of("old").config.write_text(
-            json.dumps({"options": {next(iter(PORTS)): port + 1}}) + "\n---\nmore: yes\n"
-        )
+        store.save(store.Record("old", "any", "ada", "https://x", store.now(), ready=True, ports=(port + 1,)))
+        store.make("damaged")
+        store.write(store.folder("damaged") / store.RECORD, "[]")
         monkeypatch.setattr(ports, "LOWEST", 0)
         monkeypatch.setattr(ports.secrets, "randbelow", lambda _n: draws.pop(0))
         assert set(ports.choose(["a", "b", "c"]).values()) == {port + 2, port + 3, port + 4}
 
 
 def test_no_port_at_all_is_a_sentence(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_free", lambda _p: False)
+    monkeypatch.setattr(ports, "free", lambda _p: False)
     with pytest.raises(TransientError, match="no free ports between"):
         ports.choose(PORTS)
 
