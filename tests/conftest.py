@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,21 +94,33 @@ def workspace_image(engine: Engine) -> str:
     return image.build(engine, Recorder())
 
 
+@contextmanager
+def real_cluster(of: str, data: Path, images: Sequence[str] = ()) -> Iterator[RealCluster]:
+    """A cluster of a provider, with images of this machine in it, until the block ends; its files are below `data`."""
+    its = provider(of)
+    try:
+        with _home(data):
+            its.create(ClusterSpec("tests"))
+            real = RealCluster("tests", its.kubeconfig("tests", "admin"), its.kubeconfig("tests", "student"))
+            its.bring("tests", images)
+        yield real
+    finally:
+        with _home(data):
+            its.delete("tests")
+
+
+@contextmanager
+def _home(data: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(data))
+        yield
+
+
 @pytest.fixture(scope="session")
 def kind_cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     """One real kind cluster for the whole session. Tests keep to namespaces of their own."""
-    data = str(tmp_path_factory.mktemp("data"))
-    its = provider("kind")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", data)
-        its.create(ClusterSpec("tests"))
-        real = RealCluster("tests", its.kubeconfig("tests", "admin"), its.kubeconfig("tests", "student"))
-        try:
-            its.bring("tests", ("busybox:1.37", "nginx:1.27"))
-            yield real
-        finally:
-            patch.setenv("XDG_DATA_HOME", data)
-            its.delete("tests")
+    with real_cluster("kind", tmp_path_factory.mktemp("data"), ("busybox:1.37", "nginx:1.27")) as real:
+        yield real
 
 
 @pytest.fixture(scope="session")
@@ -120,16 +133,8 @@ def programs() -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     """One real KWOK cluster for the whole session. Tests keep to namespaces of their own."""
     demand_programs()
-    data = str(tmp_path_factory.mktemp("data"))
-    kwok = provider("kwok")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", data)
-        kwok.create(ClusterSpec("tests"))
-        real = RealCluster("tests", kwok.kubeconfig("tests", "admin"), kwok.kubeconfig("tests", "student"))
-    yield real
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", data)
-        kwok.delete("tests")
+    with real_cluster("kwok", tmp_path_factory.mktemp("data")) as real:
+        yield real
 
 
 @pytest.fixture

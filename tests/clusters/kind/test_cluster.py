@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from clusters.engine import Engine
 from clusters.exec import CommandError
 from clusters.kubectl import kubectl
 from tests.conftest import RealCluster
+from tests.fakes.serving import served
 
 pytestmark = pytest.mark.kind
 
@@ -153,17 +153,10 @@ def test_a_pod_reaches_nothing_but_its_own_cluster(student: Student, engine: Eng
     gateway = engine.run("exec", node, "sh", "-c", "ip -4 route show default", timeout=60).stdout.split()[2]
     student.make(pod("box", "sleep", "3600"))
     student.ready("box")
-    server = ThreadingHTTPServer((gateway, 0), Hello)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        port = server.server_address[1]
-        url = f"http://{gateway}:{port}/"
+    with served(Hello, gateway) as url:
         # The machine's service is there for the node, which is why the Pod has to be kept from it.
         engine.run("exec", node, "curl", "--silent", "--fail", "--max-time", "5", url, timeout=60)
-        assert not student.reaches(gateway, port)
-    finally:
-        server.shutdown()
-        server.server_close()
+        assert not student.reaches(gateway, int(url.rpartition(":")[2]))
     # The address by which clouds hand out their secrets.
     assert not student.reaches("169.254.169.254", 80)
     assert student.reaches("10.96.0.1", 443)

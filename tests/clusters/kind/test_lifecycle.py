@@ -66,6 +66,8 @@ def test_a_round_leaves_no_container_volume_or_network(kind: KindProvider, engin
     assert kind.bring("one", ["busybox:1.37"]) == ()
     whoami = kubectl(kind.kubeconfig("one", "student"), "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
     assert whoami.stdout == "ada@example.org"
+    # What is killed while it makes a Pod may, on cgroup v1, leave a process that stands still and keeps Docker waiting.
+    kubectl(kind.kubeconfig("one", "admin"), "wait", "--for=condition=Ready", "pod", "--all", "-A", "--timeout=120s")
     engine.run("kill", layout.control_plane, timeout=60)
     assert kind.list()[0].state == "stopped"
     kind.start("one")

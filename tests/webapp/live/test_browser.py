@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, Playwright, expect
-from werkzeug.serving import make_server
 
 from tests.e2e.portal.conftest import chromium
 from tests.fakes.looking import Lookers
+from tests.fakes.serving import application
 from tests.webapp.conftest import Browser
 from webapp.accounts import signin
 from webapp.database import Database
@@ -103,15 +102,9 @@ def address(app: Flask, database: Database, lookers: Lookers, monkeypatch: pytes
     monkeypatch.setattr("webapp.live.rows.stand", lambda db, session: Stand(*["x"] * 4))  # type: ignore[arg-type]
     app.extensions["seatrial.live"].close()
     feeds = app.extensions["seatrial.live"] = Feeds(database, opener=lookers)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    feeds.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with application(app) as there:
+        yield there
+        feeds.close()
 
 
 @pytest.fixture

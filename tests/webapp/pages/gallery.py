@@ -16,18 +16,15 @@ import json
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from jinja2 import Environment, FileSystemLoader
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, sync_playwright
 from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
 
+from tests.fakes.serving import application
 from webapp.accounts import services as accounts
 from webapp.accounts import signin
 from webapp.accounts.models import Role, User
@@ -355,20 +352,6 @@ def hub_page(file: str, given: dict[str, Any]) -> str:
     return loader.get_template(file).render(given)
 
 
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The application on a port of loopback; its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def play(page: Page, shot: Shot) -> None:
     """The workspace, its terminals and the stream of events."""
 
@@ -455,7 +438,7 @@ def take(browser: Browser, folder: Path, group: str = "") -> list[str]:
             wanted = [shot for shot in shots(stage) if group in ("", shot.group)]
         said: list[str] = []
         app = create_app(settings)
-        with served(app) as address:
+        with application(app) as address:
             for shot in wanted:
                 said += photograph(browser, address, shot, cookies[shot.user], folder)
         app.extensions["seatrial.live"].close()
