@@ -13,11 +13,13 @@ from clusters import engine as engines
 from clusters.engine import Engine
 from clusters.errors import ClusterError, PermanentError
 from clusters.exec import CommandError
+from clusters.kind import ingress
 from clusters.kind.names import HOLDS
 from clusters.model import Provider
 from clusters.tools.watch import Watch
 from grader import labfile
 from grader.labfile import LoadedLab
+from proving.demand import needs
 
 # Seconds for one image from a registry or a file, and for asking the engine something.
 TIMEOUT, ASK_TIMEOUT = 1800.0, 30.0
@@ -83,11 +85,13 @@ def bring(lab: LoadedLab, provider: Provider, cluster: str) -> None:
 
 
 def of_labs(folders: Iterable[Path]) -> dict[str, tuple[str, ...]]:
-    """Each image with the slugs of the labs that run it, both sorted."""
+    """Each image with the slugs of the labs that run it, both sorted; the Ingress controller's too, where a lab needs
+    one."""
     found: dict[str, set[str]] = {}
     for folder in folders:
         lab = labfile.read(folder)
-        for image in wanted(lab):
+        extras = [ingress.image()] if "ingress" in needs(lab) else []
+        for image in (*wanted(lab), *extras):
             found.setdefault(image, set()).add(lab.slug)
     return {image: tuple(sorted(found[image])) for image in sorted(found)}
 
@@ -114,9 +118,10 @@ def _holds(engine: Engine, image: str) -> str:
 
 
 def pull(folders: Iterable[Path], watch: Watch) -> tuple[list[str], list[str]]:
-    """Fetch what this machine lacks. Gives what was fetched and what was there. Raises PermanentError, with the images
-    that no
-    registry gave, when the others have been fetched."""
+    """Fetch what this machine lacks. Gives what was fetched and what was there.
+
+    Raises PermanentError, with the images that no registry gave, when the others have been fetched.
+    """
     engine = engines.find()
     fetched, there, refused = [], [], []
     for image in of_labs(folders):

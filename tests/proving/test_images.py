@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from clusters import store
 from clusters.errors import PermanentError
+from clusters.kind import ingress
 from clusters.model import ClusterSpec
 from grader import labfile
 from proving import images
@@ -46,6 +47,15 @@ def test_an_image_that_only_the_setup_names_is_found_too(tmp_path: Path) -> None
     with (lab / "solution" / "run.sh").open("a") as script:
         script.write("\nkubectl run y --image=run:1\nkubectl set image deployment y main=set:1\n")
     assert {"setup:1", "init:1", "run:1", "set:1"} <= set(images.wanted(labfile.read(lab)))
+
+
+def test_a_lab_that_needs_an_ingress_controller_runs_its_image_too(tmp_path: Path) -> None:
+    lab = tmp_path / "90-lamp"
+    shutil.copytree(Path(__file__).parents[1] / "fakes" / "labs" / "90-lamp", lab)
+    assert ingress.image() not in images.of_labs([lab])
+    file = lab / "lab.yaml"
+    file.write_text(file.read_text().replace("tasks:\n", "needs: [ingress]\ntasks:\n", 1))
+    assert images.of_labs([lab])[ingress.image()] == ("lamp",)
 
 
 def test_a_lab_whose_image_is_missing_says_so_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
