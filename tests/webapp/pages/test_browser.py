@@ -17,8 +17,9 @@ from playwright.sync_api import Page, Playwright, Route, WebSocketRoute, expect
 from sqlalchemy import select, update
 
 from tests.e2e.portal.conftest import chromium
+from tests.fakes.serving import application
 from tests.webapp.conftest import Browser
-from tests.webapp.pages.gallery import GROUPS, report, served, take
+from tests.webapp.pages.gallery import GROUPS, report, take
 from webapp.accounts import signin
 from webapp.database import Database
 from webapp.sessions.models import Desired, HintTaken, LabSession, Observed
@@ -128,7 +129,7 @@ def open_lab(
     # A browser notes each connection that is refused; that they are is what some tests play.
     refused = re.compile(r"WebSocket connection to|a status of 40[149]|Error Code 401|frame-ancestors|/user/sam/")
     contexts = []
-    with served(app) as address:
+    with application(app) as address:
 
         def open_it(width: int = 1280, *, clock: bool = False, **more: Any) -> Page:
             context = browser.new_context(viewport={"width": width, "height": 800}, **more)
@@ -546,6 +547,31 @@ def test_a_hint_is_not_lost_where_the_page_is_looked_at_anew_meanwhile(open_lab:
         held[0].fulfill(response=old)
     held[1].continue_()
     expect(page.locator("#task-cluster-ip .hint.told")).to_contain_text("Hint:")
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["the button stays", "the button is gone"])
+def test_what_is_told_while_a_button_is_answered_is_looked_at_after_it(
+    open_lab: Callable[..., Page], database: Database, gone: bool
+) -> None:
+    page = open_lab()
+    held: list[Route] = []
+    page.route("**/hints/*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    page.get_by_role("button", name="Ask for a hint").first.click()
+    while not held:
+        page.wait_for_timeout(20)
+    with database.transaction() as db:
+        row = db.query(LabSession).one()
+        row.desired, row.observed = Desired.STOPPED, Observed.STOPPED
+    tell(page, "session", {})
+    if gone:
+        page.evaluate("document.querySelector('#task-cluster-ip .hint').remove()")
+    held[0].continue_()
+    expect(page.locator("#session")).to_have_attribute("data-state", "stopped")
+    with database.transaction() as db:
+        row = db.query(LabSession).one()
+        row.desired, row.observed = Desired.RUNNING, Observed.RUNNING
+    tell(page, "session", {})
+    expect(page.locator("#session")).to_have_attribute("data-state", "running")
 
 
 def test_reset_asks_first(open_lab: Callable[..., Page], database: Database) -> None:

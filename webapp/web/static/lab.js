@@ -195,7 +195,7 @@ document.addEventListener("seatrial:tasks", (event) => showTasks(event.detail));
 // ---- the session ----
 
 const session = () => document.getElementById("session");
-let asking = null;
+let asking = false;
 let stale = false; // was told of something new while an answer was under way, which may not know it
 let sending = 0; // requests that a button has made: it must stay where it is until the answer is put in its place
 let sent = 0;
@@ -203,14 +203,13 @@ let sent = 0;
 /** Take the parts that the session changes from the page as it is now. */
 async function refresh() {
   stale = true;
-  asking ??= (async () => {
-    while (stale && !sending) {
-      stale = false;
-      await fetched();
-    }
-    asking = null;
-  })();
-  return asking;
+  if (asking) return;
+  asking = true;
+  while (stale && !sending) {
+    stale = false;
+    await fetched();
+  }
+  asking = false;
 }
 
 async function fetched() {
@@ -258,16 +257,15 @@ function settle() {
   tell("refreshed", { state: now.dataset.state });
 }
 
-document.addEventListener("htmx:beforeSend", () => {
+document.addEventListener("htmx:beforeSend", (event) => {
   sending += 1;
   sent += 1;
-});
-for (const end of ["htmx:afterRequest", "htmx:onLoadError"]) {
-  document.addEventListener(end, () => {
-    sending = Math.max(0, sending - 1);
+  // Not htmx's own word of the end: that goes to the button, which may have left the page.
+  event.detail.xhr.addEventListener("loadend", () => {
+    sending -= 1;
     if (stale && !sending) refresh();
   });
-}
+});
 document.addEventListener("seatrial:session", refresh);
 document.addEventListener("seatrial:workspace-gone", refresh);
 // A stream that was refused does not say why: perhaps nobody is signed in any more.
