@@ -24,8 +24,10 @@ ALLOWED = (
 )
 PASSED = ("Authorization", "Content-Type", "Accept")
 RETURNED = ("Content-Type", "X-JupyterHub-Version")
-# In bytes; at once for each student; in seconds.
+# Of a request's body, in bytes; requests at once for each student; from a request's head to its answer, in seconds.
 LARGEST, AT_ONCE, PATIENCE = 256 * 1024, 4, 30.0
+# Connections that one student may hold; more are closed at once, so that nobody uses up everybody's.
+MOST = 50
 
 
 class Desk(Protocol):
@@ -35,6 +37,16 @@ class Desk(Protocol):
         """Whether the connection is its student's."""
 
 
+class _Server(web.Server):
+    """One student's connections, which have an end."""
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Turn away crowds."""
+        super().connection_made(handler, transport)
+        if len(self.connections) > MOST:
+            transport.abort()
+
+
 class HubDoor:
     """One for all workspaces."""
 
@@ -42,20 +54,29 @@ class HubDoor:
         """`hub_api` is where the Hub's API answers, with its path."""
         self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(hub_api))
         self._session: aiohttp.ClientSession | None = None
-        self._gates: dict[int, asyncio.Semaphore] = {}
+        self._servers: dict[int, web.Server] = {}
 
     def connection(self, desk: Desk) -> asyncio.BaseProtocol:
         """The protocol of one connection from a workspace."""
-        gate = self._gates.setdefault(id(desk), asyncio.Semaphore(AT_ONCE))
+        server = self._servers.get(id(desk))
+        if server is None:
+            server = self._servers[id(desk)] = self._serve(desk)
+        return server()
+
+    def _serve(self, desk: Desk) -> web.Server:
+        gate = asyncio.Semaphore(AT_ONCE)
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
             if request.transport is None or not desk.owns(request.transport):
                 return _told(403, "this door is another student's")
-            async with gate:
-                return await self._pass_on(request)
+            try:
+                # Waiting at the gate is counted too: a body that never comes holds it no longer than that.
+                async with asyncio.timeout(PATIENCE), gate:
+                    return await self._pass_on(request)
+            except TimeoutError:
+                return _told(503, f"the request was not answered within {PATIENCE:.0f} s")
 
-        server = web.Server(answer, access_log=None, keepalive_timeout=15)
-        return server()
+        return _Server(answer, access_log=None, keepalive_timeout=15)
 
     async def close(self) -> None:
         """Close what is open to the Hub."""
@@ -67,9 +88,7 @@ class HubDoor:
         if not any(request.method == method and allowed.fullmatch(path) for method, allowed in ALLOWED):
             return _told(403, "a workspace may not ask the Hub for this")
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=PATIENCE), cookie_jar=aiohttp.DummyCookieJar()
-            )
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         if request.content_length is not None and request.content_length > LARGEST:
             return _told(413, "that is too much for one request")
         body = await _whole(request.content)
@@ -84,7 +103,7 @@ class HubDoor:
             ) as answered:
                 kept = {name: answered.headers[name] for name in RETURNED if name in answered.headers}
                 return web.Response(status=answered.status, body=await answered.read(), headers=kept)
-        except (aiohttp.ClientError, TimeoutError):
+        except aiohttp.ClientError:
             return _told(503, "the Hub does not answer")
 
 
