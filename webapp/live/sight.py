@@ -83,7 +83,7 @@ class Sight:
     def turn(self) -> list[News]:
         """Wait for something to happen, and say what is new to tell; often nothing.
 
-        Raises ClusterUnreachable where the cluster has not answered for a while.
+        Raises ClusterUnreachable where the cluster has not answered for a while, and whatever broke a look beside.
         """
         now = time.monotonic()
         until = [now + LONGEST_TURN, *self._beside.next_look(now)]
@@ -155,6 +155,7 @@ class _Beside:
         self._running: threading.Thread | None = None
         self._found: Evidence | None = None
         self._failed = False
+        self._fault: Exception | None = None
         self._took = 0.0
         self.seen = False
 
@@ -166,7 +167,7 @@ class _Beside:
         return [*due, now + LOG_EVERY] if self._log is not None else due
 
     def look(self, now: float, changed: bool) -> bool:
-        """Begin or end a look. Whether one ended that found something else than before."""
+        """Begin or end a look. Whether one ended that found something else than before. Raises what broke one."""
         ended = self._end(now)
         if self._log is not None and (length := self._measure()) != self._length:
             self._length, changed = length, True
@@ -189,6 +190,8 @@ class _Beside:
             self._found = observe(self._judge.lab, self._access, evidence)
         except GraderError:
             self._failed = True  # the cluster does not answer, which the watches tell
+        except Exception as fault:  # noqa: BLE001 - raised again by `look`
+            self._fault = fault
         finally:
             self._access.close()
             self._took = time.monotonic() - begun
@@ -196,6 +199,8 @@ class _Beside:
             self._wake()
 
     def _end(self, now: float) -> bool:
+        if self._fault is not None:
+            raise self._fault
         found, self._found = self._found, None
         if self._failed:
             self._failed, self._wanted, self._not_before = False, True, now + self._every

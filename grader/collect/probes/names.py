@@ -106,7 +106,9 @@ def _resolver(access: Access, namespace: str, pod_name: str | None) -> Resolver:
         _demand_cluster_server(access, pod, own, policy)
         usual = []
     dots = next((str(o.get("value")) for o in own.get("options") or () if o.get("name") == "ndots"), "5")
-    return Resolver([*usual, *map(str, own.get("searches") or ())][:32], int(dots) if dots.isdecimal() else 5)
+    search = [*usual, *map(str, own.get("searches") or ())][:32]
+    # Nothing bounds what a Pod may say here, and resolvers take 15 for more.
+    return Resolver(search, min(int(dots), 15) if dots.isdecimal() and len(dots) < 3 else 5)
 
 
 def _demand_cluster_server(access: Access, pod: Object, own: Any, policy: str) -> None:

@@ -44,7 +44,8 @@ _UNAVAILABLE = 503
 _PAUSES = (0.05, 0.2)
 # Bytes of a head of HTTP.
 _HEAD = 64 << 10
-_DIALLED = re.compile(r"\bdial tcp\b.*?: (?P<how>[^:]*(?:: [^:]*)?)$", re.DOTALL)
+# Characters of what the API server says that are read. A Pod can write in its place, and would write more.
+_MESSAGE = 1000
 # What the API server says once it is connected, of an answer that is not HTTP.
 _CONNECTED = re.compile(r"malformed HTTP|\bEOF$|connection reset|\bread tcp\b|broken pipe|server closed|http2")
 
@@ -132,11 +133,19 @@ def _interpreted(access: Access, namespace: str, spot: Spot, status: int, messag
     if status in (401, 403) and not may_connect(access.kubeconfig, namespace):
         said = f"the API server does not let this identity connect to Pods ({message}); grade with one that may"
         return Reply(ERROR, said=said, pod=spot.pod)
-    if (dialled := _DIALLED.search(message)) or "address not allowed" in message:
-        how = dialled["how"].strip() if dialled else message
+    if (how := _dialled(message)) or "address not allowed" in message:
+        how = how or message
         reason = "refused" if "refused" in how else "unreachable"
         return Reply(UNANSWERED, reason, how[:200], spot.pod, spot.port)
     return Reply(ANSWERED, pod=spot.pod, port=spot.port) if _CONNECTED.search(message) else None
+
+
+def _dialled(message: str) -> str:
+    """How connecting failed: "connect: connection refused" of "…: dial tcp 10.0.0.9:80: connect: connection refused".
+
+    Empty where that is not what failed.
+    """
+    return ": ".join(message.partition("dial tcp")[2].split(": ")[1:][-2:]).strip()
 
 
 def _status_message(body: bytes) -> str | None:
@@ -145,7 +154,9 @@ def _status_message(body: bytes) -> str | None:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return str(said.get("message") or "") if isinstance(said, dict) and said.get("kind") == "Status" else None
+    if not isinstance(said, dict) or said.get("kind") != "Status":
+        return None
+    return str(said.get("message") or "")[:_MESSAGE]
 
 
 def _held_open(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply:

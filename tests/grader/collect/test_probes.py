@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import repeat
 from threading import Barrier
@@ -195,6 +196,14 @@ def test_a_pod_that_imitates_the_api_server_gains_nothing(server: FakeApiServer,
         assert one(access, tcp={"pod": "web-1", "port": 80}).state == "answered"
 
 
+def test_a_pod_that_imitates_a_long_refusal_costs_no_time(server: FakeApiServer, access: Access) -> None:
+    long = "dial tcp: " * 6000
+    a_pod(server, does=FakePod(ports={80: page(status(503, long).body, status=503)}))
+    begun = time.process_time()
+    assert one(access, tcp={"pod": "web-1", "port": 80}).reason == "unreachable"
+    assert time.process_time() - begun < 2.0
+
+
 def test_an_identity_that_may_not_connect_is_our_error(server: FakeApiServer, access: Access) -> None:
     a_pod(server)
     server.allowed = False
@@ -333,10 +342,12 @@ def test_dns_as_a_pod_asks(server: FakeApiServer, access: Access) -> None:
         "far",
         spec={"dnsConfig": {"searches": ["other.svc.lab.local"], "options": [{"name": "ndots", "value": "x"}]}},
     )
+    a_pod(server, "endless", spec={"dnsConfig": {"options": [{"name": "ndots", "value": "9" * 5000}]}})
     a_pod(server, "own", spec={"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.96.0.10"]}})
     a_pod(server, "away", spec={"dnsPolicy": "None", "dnsConfig": {"nameservers": ["8.8.8.8"]}})
     assert one(access, dns={"name": "web", "pod": "plain"}).addresses == ("10.96.7.7",)
     assert one(access, dns={"name": "web", "pod": "far"}).addresses == ("10.96.7.7",)
+    assert one(access, dns={"name": "web", "pod": "endless"}).addresses == ("10.96.7.7",)
     assert one(access, dns={"name": "web", "pod": "own"}).reason == "no-such-name"
     found = one(access, dns={"name": "web", "pod": "away"})
     assert (found.reason, found.said) == ("own-name-server", "its dnsPolicy is None, its name servers are 8.8.8.8")

@@ -11,7 +11,7 @@ import pytest
 
 from clusters.kubectl import kubectl
 from grader import labfile
-from grader.model import ClusterUnreachable
+from grader.model import ClusterUnreachable, Evidence
 from proving.start import start
 from tests.conftest import RealCluster
 from tests.fakes.watchserver import WatchServer
@@ -135,6 +135,20 @@ def test_an_outage_keeps_the_tasks_as_they_were_and_is_given_up_after_a_while(
             sight.turn()
     # It waits between its attempts.
     assert turns < 20
+
+
+def test_a_look_beside_that_breaks_is_told(
+    server: WatchServer, tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls `turn` logs it and says so on the page, which would else stay empty."""
+
+    def broken(*_: object) -> Evidence:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr(module, "observe", broken)
+    sight = look(folder(tmp_path), server.kubeconfig(tmp_path))
+    with pytest.raises(ValueError, match="nobody thought of this"):
+        news_until(sight, "tasks", lambda said: True)
 
 
 def test_nothing_that_answers(server: WatchServer, tmp_path: Path, look: Look) -> None:
