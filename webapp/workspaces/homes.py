@@ -21,6 +21,8 @@ MKFS = ("/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4")
 TRIED_SIZE = 2 * 1024**2
 # From this size on there is room for a journal, in bytes; it is kept small, as there is one for each student.
 JOURNALLED = 64 * 1024**2
+# What a file or folder counts at least where a home is a folder, in bytes: empty ones take room as well.
+ENTRY = 4096
 
 
 def prepare(place: Place, uid: int, size: int, *, plain: bool = False) -> Path | None:
@@ -117,23 +119,37 @@ def _format(image: Path, size: int) -> None:
     making.replace(image)
 
 
-def used(home: Path, most_entries: int = 200_000) -> int:
-    """The bytes that a home that is a folder takes. No link is followed, and the walk is bounded."""
-    total, waiting, seen = 0, [str(home)], 0
+def used(home: Path, enough: int) -> int:
+    """The bytes that a home that is a folder takes, what is empty counted as ENTRY.
+
+    No link is followed, and the walk ends as soon as it has come to more than `enough`: by what an entry counts, that
+    bounds how many there may be.
+    """
+    total, waiting = 0, [str(home)]
     links: set[tuple[int, int]] = set()
-    while waiting and seen < most_entries:
+    while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    seen += 1
-                    found = entry.stat(follow_symlinks=False)
+                    total += max(_size(entry, links), ENTRY)
+                    if total > enough:
+                        return total
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif (found.st_dev, found.st_ino) in links:
-                        continue
-                    if found.st_nlink > 1:
-                        links.add((found.st_dev, found.st_ino))
-                    total += found.st_blocks * 512
         except OSError:
             continue  # gone since, or too deep for a path: whatever it is, the student is still working on it
     return total
+
+
+def _size(entry: os.DirEntry[str], links: set[tuple[int, int]]) -> int:
+    """Of one entry, in bytes; 0 where it is gone since, or was counted by another of its names."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return 0
+    same = (found.st_dev, found.st_ino)
+    if same in links:
+        return 0
+    if found.st_nlink > 1:
+        links.add(same)
+    return found.st_blocks * 512

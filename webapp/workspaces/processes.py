@@ -122,9 +122,15 @@ def end(process: Process) -> bool:
 
 
 def proportional(pid: int) -> int:
-    """The memory of a process in bytes, what it shares counted in parts (PSS); 0 where it is gone."""
+    """The memory of a process in bytes, what it shares counted in parts (PSS); 0 where it is gone.
+
+    A process may forbid its own user to look (PR_SET_DUMPABLE): then what it shares counts in full.
+    """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except PermissionError:
+        found = stat(pid)
+        return found.resident if found else 0
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from webapp.workspaces import faults, homes, limits, places, processes
@@ -54,23 +54,33 @@ class Watchdog:
             return
         every = processes.table()
         for place, process, own in running:
-            found = processes.below(process.pid, every)
-            if len(found) > CROWD:
-                _yield(found)
-            taken = memory(found, every, own.memory)
-            if taken > own.memory:
-                most = own.memory // MIB
-                self._end(place, process, f"used {taken // MIB} MB of memory, of which it may have {most}")
+            with _alone(place):
+                self._weigh(place, process, own, every)
+
+    def _weigh(self, place: Place, process: Process, own: Limits, every: Mapping[int, Stat]) -> None:
+        found = processes.below(process.pid, every)
+        if len(found) > CROWD:
+            _yield(found)
+        taken = memory(found, every, own.memory)
+        if taken > own.memory:
+            most = own.memory // MIB
+            self._end(place, process, f"used {taken // MIB} MB of memory, of which it may have {most}")
 
     def measure_homes(self) -> None:
         """End each sandbox whose home, a folder, has grown too large."""
         running = [each for each in self._running() if not each[0].image.exists()]
         self._disk = {process: self._disk[process] for _, process, _ in running if process in self._disk}
         for place, process, own in running:
-            taken = homes.used(place.home)
-            most = max(own.disk, self._disk.setdefault(process, taken) + GRACE)
-            if taken > most:
-                self._end(place, process, f"filled its home with {taken // MIB} MB, of which it may have {most // MIB}")
+            with _alone(place):
+                self._measure(place, process, own)
+
+    def _measure(self, place: Place, process: Process, own: Limits) -> None:
+        # Whoever has twice too much has no grace: a walk that was cut short has come to more than anybody may have.
+        double = 2 * own.disk
+        taken = homes.used(place.home, double + GRACE)
+        most = max(own.disk, self._disk.setdefault(process, min(taken, double)) + GRACE)
+        if taken > most:
+            self._end(place, process, f"filled its home with {taken // MIB} MB, of which it may have {most // MIB}")
 
     def _running(self) -> list[tuple[Place, Process, Limits]]:
         found = []
@@ -83,9 +93,20 @@ class Watchdog:
 
     def _end(self, place: Place, process: Process, why: str) -> None:
         sentence = f"Your workspace was ended because it {why}. Your files are kept; open it again and carry on."
-        faults.leave(place, sentence)
-        processes.end(process)
+        try:
+            faults.leave(place, sentence)
+        finally:
+            processes.end(process)  # also where the disk, which it may have filled, does not take the sentence
         log.warning("workspace %d ended: it %s", place.user_id, why)
+
+
+@contextlib.contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    """What cannot be seen or written of one workspace is not the others' trouble."""
+    try:
+        yield
+    except OSError as fault:
+        log.warning("workspace %d is not watched: %s", place.user_id, fault)
 
 
 def memory(found: Sequence[int], every: Mapping[int, Stat], limit: int) -> int:

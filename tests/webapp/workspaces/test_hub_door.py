@@ -1,4 +1,4 @@
-"""The Hub's door when a student holds it: it opens again by itself, and nobody holds more than their own share of it."""
+"""The Hub's door when a student holds it: it opens again by itself, and nobody holds more than a share of it."""
 
 from __future__ import annotations
 
