@@ -69,7 +69,7 @@ def begin(layout: Layout, server: str, nodes: int) -> None:
         until("no node can join any more", lambda: platform.ask("DELETE", NODE_TOKENS)[0] == 200)
     finally:
         platform.close()
-    readiness.usable(layout.pki, server, more=_forbidden())
+    readiness.usable(layout.pki, server, fresh=True, more=_forbidden())
 
 
 def usable(layout: Layout, server: str, since: datetime) -> None:
@@ -92,7 +92,7 @@ def usable(layout: Layout, server: str, since: datetime) -> None:
         until("every node is at work", at_work)
     finally:
         platform.close()
-    readiness.usable(layout.pki, server, more=_forbidden())
+    readiness.usable(layout.pki, server, fresh=False, more=_forbidden())
 
 
 def _forbidden() -> list[readiness.Forbidden]:

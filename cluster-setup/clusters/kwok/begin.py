@@ -48,7 +48,7 @@ def begin(layout: Layout, server: str, nodes: int, metrics_port: int, stop: thre
             platform.create(thing)
     finally:
         platform.close()
-    usable(layout.pki, server, stop=stop)
+    usable(layout.pki, server, fresh=True, stop=stop)
 
 
 def route_metrics(layout: Layout, server: str, port: int) -> None:

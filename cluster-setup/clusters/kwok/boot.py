@@ -43,7 +43,7 @@ def start(layout: Layout, server: str) -> None:
     """Start what does not run of a cluster that was made before. Raises ClusterError, PortTaken among them."""
     with disk_full_told(layout):
         processes.correct_pid_files(layout)
-        _boot(layout, server, ["start", "cluster"], lambda stop: usable(layout.pki, server, stop=stop))
+        _boot(layout, server, ["start", "cluster"], lambda stop: usable(layout.pki, server, fresh=False, stop=stop))
 
 
 def _boot(
