@@ -3,6 +3,7 @@
 etcd         what runs
 etcd.new     unpacked from a snapshot, not in use yet
 etcd.before  what ran until a restore, kept until the restored cluster has answered
+etcd.undone  what was restored and did not answer
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ def _before(layout: Layout) -> Path:
     return layout.home / "etcd.before"
 
 
+def _undone(layout: Layout) -> Path:
+    return layout.home / "etcd.undone"
+
+
 def settle(layout: Layout) -> None:
     """Bring a restore that was cut short to one of its two ends. Nothing is touched where none was under way."""
     if not layout.etcd.exists() and _before(layout).exists():
         _before(layout).rename(layout.etcd)
-    shutil.rmtree(_new(layout), ignore_errors=True)
-    shutil.rmtree(_before(layout), ignore_errors=True)
+    for rest in (_new(layout), _before(layout), _undone(layout)):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def prepare(layout: Layout, file: Path) -> None:
@@ -53,8 +58,9 @@ def exchange(layout: Layout) -> None:
 
 def undo(layout: Layout) -> None:
     """Go back to the state before the exchange. etcd must not run."""
-    shutil.rmtree(layout.etcd)
+    layout.etcd.rename(_undone(layout))
     _before(layout).rename(layout.etcd)
+    shutil.rmtree(_undone(layout))
 
 
 def commit(layout: Layout) -> None:
