@@ -112,16 +112,20 @@ def up(name: str, provider: str, extras: tuple[str, ...], keep_on_failure: bool,
 @cluster.command("list")
 @OUTPUT
 def list_command(output: str) -> None:
-    """List every cluster and its state: running, stopped or broken."""
+    """List every cluster and its state: running, stopped or broken. Exits with 3 where one's record is damaged."""
     with _told("Looking"):
-        found = _clusters()
+        found, damaged = _clusters(), store.unreadable()
     if output == "json":
         click.echo(json.dumps([_fields(c) for c in found], indent=2))
-        return
-    table = Table("NAME", "PROVIDER", "STATE", "STUDENT", "SERVER", "CREATED", box=None, pad_edge=False)
-    for one in found:
-        table.add_row(one.name, one.provider, one.state, one.student, one.server, one.created)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    else:
+        table = Table("NAME", "PROVIDER", "STATE", "STUDENT", "SERVER", "CREATED", box=None, pad_edge=False)
+        for one in found:
+            table.add_row(one.name, one.provider, one.state, one.student, one.server, one.created)
+        Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    for fault in damaged:
+        click.echo(f"seatrial: {fault}", err=True)
+    if damaged:
+        sys.exit(NO_CLUSTER)
 
 
 @cluster.command()

@@ -14,6 +14,8 @@ from clusters.exec import CommandError, Completed, run
 ENGINES = ("docker", "podman")
 # Seconds within which an engine that works answers.
 ANSWERS_WITHIN = 10.0
+# Seconds within which it knows whether it has an image, on a machine that is busy too.
+INSPECTS_WITHIN = 60.0
 FULL = "no space left on device"
 # What the clients say where they may not speak to the engine, and where there is none to speak to.
 _FORBIDDEN = re.compile(r"permission denied", re.IGNORECASE)
@@ -22,6 +24,8 @@ _ABSENT = re.compile(
     r"|unable to connect to podman|error during connect|unexpected EOF$|EOF$|connection reset",
     re.IGNORECASE,
 )
+# What they say of an image that is not there.
+_UNKNOWN = re.compile(r"no such (image|object)|image not known|unable to find", re.IGNORECASE)
 
 
 class EngineError(PermanentError):
@@ -87,12 +91,18 @@ class Engine:
         return self.image_id(image) is not None
 
     def image_id(self, image: str) -> str | None:
-        """The digest of an image's configuration, "sha256:…"; None where it is not on this machine."""
+        """The digest of an image's configuration, "sha256:…"; None where it is not on this machine. Raises as `run`
+        does."""
         try:
-            said = run(
-                [self.program, "image", "inspect", "--format", "{{.Id}}", image], timeout=ANSWERS_WITHIN
-            ).stdout.strip()
-        except CommandError:
+            said = self.run("image", "inspect", "--format", "{{.Id}}", image, timeout=INSPECTS_WITHIN).stdout.strip()
+        except CommandError as fault:
+            if fault.code is None:
+                raise EngineGone(
+                    f"{self.name} does not say within {INSPECTS_WITHIN:.0f} s whether it has {image}; "
+                    "the machine may be too busy, try again"
+                ) from fault
+            if not _UNKNOWN.search(fault.output):
+                raise
             return None
         return said if said.startswith("sha256:") else f"sha256:{said}"
 
@@ -107,10 +117,11 @@ def full(reference: str) -> str:
     return reference if ":" in last or "@" in last else f"{reference}:latest"
 
 
-def find() -> Engine:
-    """The engine that answers. Raises EngineError, which says what is wrong with the first that there is."""
+def find(only: str = "") -> Engine:
+    """The engine that answers, or the one of that name. Raises EngineError, which says what is wrong with the first
+    that there is."""
     faults = []
-    for name in ENGINES:
+    for name in (only,) if only else ENGINES:
         path = shutil.which(name)
         if path is None:
             continue
@@ -121,6 +132,8 @@ def find() -> Engine:
         faults.append(fault)
     if faults:
         raise EngineError(faults[0])
+    if only:
+        raise EngineError(f"{only} is not on PATH, and what is asked for is kept by it; install it again")
     raise EngineError(
         "neither docker nor podman is on PATH, and clusters of the provider kind are made of containers; "
         "install one of them, or take --provider kwok, which needs none"

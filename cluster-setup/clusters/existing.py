@@ -54,7 +54,7 @@ class ExistingProvider:
         if spec.kubeconfig is None:
             raise PermanentError("the provider existing needs the kubeconfig of a cluster: add --kubeconfig FILE")
         with store.lock(spec.name):
-            store.refuse_existing(spec.name)
+            store.refuse_existing(spec.name, self.name)
             files = {"admin": spec.kubeconfig, "student": spec.student_kubeconfig or spec.kubeconfig}
             seen = {identity: _examined(file) for identity, file in files.items()}
             known = extension(self.name, _capabilities(files["admin"]), spec.student)

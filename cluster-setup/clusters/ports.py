@@ -6,19 +6,20 @@ cluster is stopped. They are drawn at random, so two clusters made at one moment
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import socket
 from collections.abc import Collection
 from pathlib import Path
 
 from clusters import store
-from clusters.errors import ClusterError, TransientError
+from clusters.errors import TransientError
 
 # Where every process of a cluster listens, and nowhere else.
 LOOPBACK = "127.0.0.1"
 # Where ports are drawn from, both included, and which of them the kernel keeps for outgoing connections.
 LOWEST, HIGHEST = 20000, 32767
+# The lowest that anybody may listen at.
+UNPRIVILEGED = 1024
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # How often a port is drawn before we give up: half of all may be taken, and one draw in a billion fails.
 DRAWS = 1000
@@ -26,9 +27,8 @@ DRAWS = 1000
 
 def choose(wanted: Collection[str]) -> dict[str, int]:
     """A free port for each name, none of which belongs to another cluster, be it stopped. Raises TransientError."""
-    highest = min(HIGHEST, _first_ephemeral() - 1)
-    lowest = LOWEST if highest > LOWEST + DRAWS else 1024
-    taken = _of_clusters()
+    lowest, highest = _range()
+    taken = store.ports()
     chosen: list[int] = []
     for _ in range(DRAWS):
         if len(chosen) == len(wanted):
@@ -54,19 +54,12 @@ def free(port: int) -> bool:
         return True
 
 
-def _first_ephemeral() -> int:
+def _range() -> tuple[int, int]:
+    """Where ports are drawn from; where the kernel leaves no room below its own, among those."""
     try:
-        return int(EPHEMERAL.read_text().split()[0])
+        highest = min(HIGHEST, int(EPHEMERAL.read_text().split()[0]) - 1)
     except (OSError, ValueError, IndexError):
-        return HIGHEST + 1
-
-
-def _of_clusters() -> set[int]:
-    """The ports of every cluster of this user, whoever provides it."""
-    taken: set[int] = set()
-    for name in store.names():
-        # A record that cannot be read keeps its cluster from starting, and so from its ports.
-        with contextlib.suppress(ClusterError):
-            record = store.load(name)
-            taken.update(record.ports if record else ())
-    return taken
+        highest = HIGHEST
+    if highest >= LOWEST + DRAWS:
+        return LOWEST, highest
+    return (UNPRIVILEGED, highest) if highest >= UNPRIVILEGED + DRAWS else (LOWEST, HIGHEST)

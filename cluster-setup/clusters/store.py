@@ -33,7 +33,8 @@ RECORD = "cluster.json"
 class Record:
     """What is remembered of a cluster. `ready` is False until it has been handed over once.
 
-    `ports` are those of the loopback interface that belong to it, also while it is stopped.
+    `ports` are those of the loopback interface that belong to it, also while it is stopped; `engine` is the container
+    engine that has its nodes, where they are containers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Record:
     created: str  # RFC 3339
     ready: bool
     ports: tuple[int, ...] = ()
+    engine: str = ""
 
 
 def root() -> Path:
@@ -97,16 +99,41 @@ def load(name: str) -> Record | None:
         return Record(**{**known, "ports": tuple(known.get("ports", ()))})
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (json.JSONDecodeError, TypeError, AttributeError) as fault:
+    except (ValueError, TypeError, AttributeError) as fault:
         raise PermanentError(
             f"{folder(name) / RECORD} cannot be read; remove the cluster with `seatrial cluster down {name}`"
         ) from fault
 
 
 def records(provider: str) -> list[Record]:
-    """Every cluster of a provider that is there, by name; not one that somebody is making at this moment."""
-    found = [load(name) for name in names()]
-    return [r for r in found if r is not None and r.provider == provider and (r.ready or not held(r.name))]
+    """Every cluster of a provider that is there, by name; not one that somebody is making at this moment.
+
+    A record that cannot be read is passed over: it must not hide all others.
+    """
+    return [r for r in map(_readable, names()) if r and r.provider == provider and (r.ready or not held(r.name))]
+
+
+def unreadable() -> list[PermanentError]:
+    """For each cluster whose record cannot be read, what to do about it."""
+    faults = []
+    for name in names():
+        try:
+            load(name)
+        except PermanentError as fault:
+            faults.append(fault)
+    return faults
+
+
+def ports() -> set[int]:
+    """The ports of every cluster, whoever provides it."""
+    return {port for name in names() if (record := _readable(name)) for port in record.ports}
+
+
+def _readable(name: str) -> Record | None:
+    try:
+        return load(name)
+    except PermanentError:
+        return None
 
 
 def ready(name: str) -> Record:
@@ -126,14 +153,19 @@ def ready(name: str) -> Record:
     return record
 
 
-def refuse_existing(name: str) -> None:
-    """Raises PermanentError where the name is taken by a whole cluster; a half-made one may be replaced."""
-    try:
-        record = load(name)
-    except PermanentError:
+def refuse_existing(name: str, provider: str) -> None:
+    """Raises PermanentError where the name is taken: by a whole cluster, or by what another provider has half made,
+    whose processes only that one would end. A half-made one of the same provider may be replaced."""
+    record = load(name)
+    if record is None:
         return
-    if record is not None and record.ready:
+    if record.ready:
         raise PermanentError(f"cluster {name} exists already; `seatrial cluster down {name}` removes it")
+    if record.provider != provider:
+        raise PermanentError(
+            f"cluster {name} was begun with the provider {record.provider} and is only half made; "
+            f"`seatrial cluster down {name}` removes it"
+        )
 
 
 def hand_over(name: str) -> Record:

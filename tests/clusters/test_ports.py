@@ -42,7 +42,7 @@ def test_no_port_at_all_is_a_sentence(data: Path, monkeypatch: pytest.MonkeyPatc
         ports.choose(PORTS)
 
 
-@pytest.mark.parametrize("text", ["", "x y", "1 2"])
+@pytest.mark.parametrize("text", ["", "x y", "1 2", "1024 65535", "20500 60999"])
 def test_a_kernel_that_does_not_say_is_no_hindrance(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:

@@ -31,7 +31,7 @@ class FakeProvider:
     def create(self, spec: ClusterSpec, *, keep_on_failure: bool = False) -> Cluster:
         spec.check(self)
         with store.lock(spec.name):
-            store.refuse_existing(spec.name)
+            store.refuse_existing(spec.name, self.name)
             store.remove(spec.name)
             try:
                 return self._make(spec)

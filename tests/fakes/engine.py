@@ -19,6 +19,9 @@ case "$1 $2" in
     if [ -e "$here/full" ]; then echo "write /var/lib/docker: no space left on device" >&2; exit 1; fi
     grep -qxF "$last" "$here/registry" || {{ echo "manifest for $last not found" >&2; exit 1; }}
     echo "$last" >> "$here/images";;
+"save --output")
+    [ -e "$3" ] && {{ echo "$3 is there" >&2; exit 1; }}
+    for word in images: 1 2 3; do echo "$word" >> "$3"; done;;
 "load "*)
     grep -q ^images: "$last" || {{ echo "unexpected EOF" >&2; exit 1; }}
     echo "Loaded image: {prefix}nginx:1.27";;

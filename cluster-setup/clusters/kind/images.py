@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,7 +70,10 @@ def saved(engine: Engine, reference: str, identity: str) -> Path:
         return goal
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write(engine, [reference], goal)
+        with (folder / f".{stem}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of a class whose clusters start together one saves, and the rest wait
+            if not goal.is_file():
+                write(engine, [reference], goal)
         for older in folder.glob(f"{stem}-*.tar"):
             if older != goal and re.fullmatch(rf"{re.escape(stem)}-[0-9a-f]{{12}}", older.stem):
                 older.unlink(missing_ok=True)

@@ -33,8 +33,8 @@ class KindProvider:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
         spec.check_new(self)
         with store.lock(spec.name):
-            store.refuse_existing(spec.name)
-            engine = engines.find()
+            store.refuse_existing(spec.name, self.name)
+            engine = self._engine(spec.name)
             image = node_image.provide(engine)
             if "ingress" in spec.extras:
                 ingress.provide(engine)
@@ -53,7 +53,11 @@ class KindProvider:
         (port,) = ports.choose(["api"]).values()
         server = f"https://{ports.LOOPBACK}:{port}"
         store.make(spec.name)
-        store.save(store.Record(spec.name, self.name, spec.student, server, store.now(), ready=False, ports=(port,)))
+        store.save(
+            store.Record(
+                spec.name, self.name, spec.student, server, store.now(), ready=False, ports=(port,), engine=engine.name
+            )
+        )
         write_identities(layout, server, spec.student, self.name, self.capabilities | spec.extras)
         count = spec.nodes or self.default_nodes
         store.write(layout.config, config.kind_configuration(layout, count, port))
@@ -66,6 +70,14 @@ class KindProvider:
         (layout.folder / "kind.kubeconfig").unlink(missing_ok=True)
         return self._seen(store.hand_over(spec.name), ["running"])
 
+    def _engine(self, name: str) -> Engine:
+        """The engine that has the cluster's nodes, be they half made; else the one that answers. Raises EngineError."""
+        try:
+            record = store.load(name)
+        except PermanentError:
+            record = None
+        return engines.find(record.engine if record else "")
+
     def _remove(self, engine: Engine | None, name: str) -> None:
         layout = Layout.of(name)
         if engine is not None:
@@ -76,7 +88,7 @@ class KindProvider:
         """Remove a cluster, its volumes and its network; see the protocol. Needs the engine and no record."""
         with store.lock(name):
             try:
-                engine: Engine | None = engines.find()
+                engine: Engine | None = self._engine(name)
             except EngineError:
                 if store.folder(name).exists():
                     raise
@@ -88,11 +100,13 @@ class KindProvider:
         records = store.records(self.name)
         if not records:
             return []
-        try:
-            known = nodes.states(engines.find())
-        except (EngineError, EngineGone):
-            known = {}
-        return [self._seen(record, known.get(Layout.of(record.name).kind_name, [])) for record in records]
+        known: dict[str, dict[str, list[str]]] = {}
+        for name in {record.engine for record in records}:
+            try:
+                known[name] = nodes.states(engines.find(name))
+            except (EngineError, EngineGone):
+                known[name] = {}
+        return [self._seen(one, known[one.engine].get(Layout.of(one.name).kind_name, [])) for one in records]
 
     def _seen(self, record: store.Record, states: Iterable[str]) -> Cluster:
         folder = store.folder(record.name)
@@ -108,19 +122,19 @@ class KindProvider:
     def bring(self, name: str, references: Iterable[str]) -> tuple[str, ...]:
         """Bring images of this machine into the cluster; see the protocol."""
         store.ready(name)
-        return images.bring(engines.find(), Layout.of(name), references)
+        return images.bring(self._engine(name), Layout.of(name), references)
 
     def stop(self, name: str) -> None:
         """End its containers and keep its state; see the protocol."""
         with store.lock(name):
             store.ready(name)
-            nodes.stop(engines.find(), Layout.of(name))
+            nodes.stop(self._engine(name), Layout.of(name))
 
     def start(self, name: str) -> None:
         """Run its containers again; see the protocol."""
         with store.lock(name):
             record = store.ready(name)
-            self._start(engines.find(), Layout.of(name), record)
+            self._start(self._engine(name), Layout.of(name), record)
 
     def _start(self, engine: Engine, layout: Layout, record: store.Record) -> None:
         if not nodes.containers(engine, layout):
@@ -137,7 +151,7 @@ class KindProvider:
         """Write the cluster's state into a file; see the protocol."""
         with store.lock(name):
             store.ready(name)
-            engine, layout = engines.find(), Layout.of(name)
+            engine, layout = self._engine(name), Layout.of(name)
             if set(nodes.states(engine).get(layout.kind_name, ())) != {"running"}:
                 raise PermanentError(f"cluster {name} does not run; start it with `seatrial cluster start {name}`")
             state.save(engine, layout, file)
@@ -146,7 +160,7 @@ class KindProvider:
         """Put the cluster into a snapshot's state; see the protocol. A file that is not whole changes nothing."""
         with store.lock(name):
             record = store.ready(name)
-            engine, layout = engines.find(), Layout.of(name)
+            engine, layout = self._engine(name), Layout.of(name)
             prepared = state.prepare(engine, layout, file)
             try:
                 state.lay(engine, layout, prepared)

@@ -33,7 +33,7 @@ class KwokProvider:
         """Make a cluster; see the protocol. What a killed `create` has left is removed first."""
         spec.check_new(self)
         with store.lock(spec.name):
-            store.refuse_existing(spec.name)
+            store.refuse_existing(spec.name, self.name)
             for attempt in range(1, ATTEMPTS + 1):
                 self._remove(spec.name)
                 try:
