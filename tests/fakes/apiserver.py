@@ -50,6 +50,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     breaks_off: bool = False  # promise more bytes than are sent
     hangs: bool = False  # say nothing until the server ends
+    hangs_up: bool = False  # close the connection without a word
 
 
 def status(code: int, message: str, **headers: str) -> Answer:
@@ -58,6 +59,8 @@ def status(code: int, message: str, **headers: str) -> Answer:
     return Answer(code, body.encode(), {"Content-Type": "application/json", **headers})
 
 
+# Where this server itself has nothing; it may lead into a Pod.
+NOWHERE = status(404, "the server could not find the requested resource")
 # Given the path with its query, and how many requests for that path came before: an answer, or None for the truth.
 Fault = Callable[[str, int], Answer | None]
 
@@ -176,14 +179,14 @@ class FakeApiServer:
             r"/(?:api/(v1)|apis/([^/]+/[^/]+))(?:/namespaces/([^/]+))?(?:/([^/]+))?(?:/([^/]+))?", url.path
         )
         if found is None:
-            return status(404, "the server could not find the requested resource")
+            return NOWHERE
         core, grouped, namespace, plural, name = found.groups()
         api_version = core or grouped
         known = {p: (kind, namespaced) for (v, kind), (p, namespaced) in KINDS.items() if v == api_version}
         if namespace is not None and plural is None:
             plural, name, namespace = "namespaces", namespace, None
         if not known or (plural and plural not in known):
-            return status(404, "the server could not find the requested resource")
+            return NOWHERE
         if plural is None:
             return _json({"kind": "APIResourceList", "resources": [_resource(*one) for one in known.items()]})
         kind = known[plural][0]
@@ -268,9 +271,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         api = self.server.api
         api.headers.append(dict(self.headers.items()))
         answer = api.answer(self.path)
-        if answer.status == 404 and pods.handle(self, api.pods, api.ended):
+        if answer is NOWHERE and pods.handle(self, api.pods, api.ended):
             return
-        if api.ended.is_set():
+        if api.ended.is_set() or answer.hangs_up:
             self.close_connection = True
             return
         if answer.hangs:

@@ -24,12 +24,14 @@ _PATH = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/(exec|portforward|l
 
 @dataclass
 class Command:
-    """What a command prints, on channel 1 or 2, and how it ends: an exit code, a Status, or never."""
+    """What a command prints, on channel 1 or 2, and how it ends: an exit code, a Status, never, or as the stream
+    does."""
 
     prints: Iterable[bytes] = ()
     code: int | None = 0
     errors: bytes = b""
     fault: str = ""  # the kubelet's reason for not starting it
+    breaks_off: bool = False  # the stream ends, and the kubelet says nothing
 
 
 @dataclass
@@ -43,6 +45,7 @@ class FakePod:
     log: Iterable[bytes] = ()
     log_status: int = 200
     ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # (container, command)
+    breaks: str = ""  # what the kubelet says of a connection once the Pod has answered
     forwarded: list[int] = field(default_factory=list)
 
 
@@ -178,6 +181,8 @@ def _exec(request: Request, pod: FakePod, query: Mapping[str, Sequence[str]], en
         _send(request, b"\1" + piece)
     if known.errors:
         _send(request, b"\2" + known.errors)
+    if known.breaks_off:
+        return
     if known.code is None:
         ended.wait()
         return
@@ -209,6 +214,8 @@ def _forward(request: Request, pod: FakePod, port: int, ended: Any) -> None:
         if said is not None:
             for piece in said:
                 _send(request, b"\0" + piece)
+            if pod.breaks:
+                _send(request, b"\1" + pod.breaks.encode())
             if not getattr(listener, "lasting", False):
                 _end(request)
                 return

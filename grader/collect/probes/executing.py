@@ -38,7 +38,8 @@ class Ran:
 def execute(at: Kubeconfig, pod: str, container: str, command: Sequence[str], until: Deadline) -> Ran:
     """Run it to its end, or until the time or the bytes are used up; then it is killed, if the container has a shell.
 
-    `pod` is the Pod's path at the API server. Raises CannotExecute, NotUpgraded and OSError.
+    `pod` is the Pod's path at the API server. Raises CannotExecute, NotUpgraded and OSError: ConnectionError
+    where the stream ended and the kubelet had not said how the command did.
     """
     ran = _run(at, pod, container, command, until)
     if ran.code is None:
@@ -80,7 +81,7 @@ def _run(at: Kubeconfig, pod: str, container: str, command: Sequence[str], until
             except TimeoutError:
                 return Ran(None, bytes(output), "time")
             if message is None:
-                raise CannotExecute("the stream of the command broke off")
+                raise ConnectionResetError("the stream of the command broke off")
             channel, data = message[:1], message[1:]
             if channel in (bytes([_OUTPUT]), bytes([_ERRORS])):
                 output += data

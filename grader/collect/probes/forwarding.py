@@ -27,6 +27,7 @@ class Forwarded:
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward"
         self._stream = WebSocket.open(at, path, [("ports", str(port))], _PROTOCOLS, until)
         self._begun: set[int] = set()
+        self._answered = False
 
     def __enter__(self) -> Forwarded:
         """Itself."""
@@ -41,7 +42,10 @@ class Forwarded:
         self._stream.send(bytes([_DATA]) + data, until)
 
     def receive(self, until: Deadline) -> bytes:
-        """The next bytes; b"" at the end. Raises NotConnected and OSError, TimeoutError among them."""
+        """The next bytes; b"" at the end. Raises NotConnected and OSError, TimeoutError among them.
+
+        What goes wrong once data has come is no NotConnected: ConnectionResetError.
+        """
         while True:
             message = self._stream.receive(until)
             if message is None:
@@ -53,6 +57,8 @@ class Forwarded:
                 self._begun.add(channel)
                 data = data[2:]  # the port's number
             if channel == _ERROR and data:
-                raise NotConnected(data[:2000].decode("utf-8", "replace"))
+                said = data[:2000].decode("utf-8", "replace")
+                raise ConnectionResetError(said) if self._answered else NotConnected(said)
             if channel == _DATA and data:
+                self._answered = True
                 return data

@@ -21,7 +21,8 @@ def command(access: Access, namespace: str, asked: ExecProbe, until: Deadline) -
     """Run a command. Raises Refused, ApiFault and OSError."""
     pod = found_pod(access, namespace, asked.pod)
     container = _container(pod, asked.container)
-    if not _runs(pod, container):
+    runs = _running(pod, container)
+    if runs is None:
         raise Refused("not-running", state(pod), asked.pod)
     try:
         path = core(namespace, "pods", asked.pod)
@@ -29,12 +30,20 @@ def command(access: Access, namespace: str, asked: ExecProbe, until: Deadline) -
     except CannotExecute as fault:
         return Reply(UNANSWERED, "cannot-execute", str(fault), asked.pod)
     except NotUpgraded as fault:
-        return _not_opened(fault, asked.pod)
+        return not_opened(fault, asked.pod)
+    except ConnectionError:
+        # The kubelet says how a command ended, unless its container, the API server or itself ended meanwhile.
+        said = "the stream of the command broke off"
+        access.get("/version")
+        if _running(found_pod(access, namespace, asked.pod), container) == runs:
+            return Reply(ERROR, said=f"{said}, and container {container} of Pod {asked.pod} runs on", pod=asked.pod)
+        return Reply(UNANSWERED, "cannot-execute", said, asked.pod)
     text = ran.output.decode("utf-8", "replace")
     return Reply(ANSWERED, pod=asked.pod, code=ran.code, text=text, cut=ran.cut)
 
 
-def _not_opened(fault: NotUpgraded, pod: str) -> Reply:
+def not_opened(fault: NotUpgraded, pod: str) -> Reply:
+    """The reply where there is no stream into a Pod: it, or its container, may have ended since it was looked at."""
     if fault.status == 404 or "container not found" in fault.message:
         return Reply(UNANSWERED, "not-running", fault.message, pod)
     return Reply(ERROR, said=refusal(fault, pod), pod=pod)
@@ -102,7 +111,9 @@ def _container(pod: Object, wanted: str | None) -> str:
     return wanted or names[0]
 
 
-def _runs(pod: Object, container: str) -> bool:
+def _running(pod: Object, container: str) -> str | None:
+    """The id of the container as it runs now: after a restart it is another. None where it does not run."""
     status = pod.get("status") or {}
     every = [one for part in ("containerStatuses", "initContainerStatuses") for one in status.get(part) or ()]
-    return any(one.get("name") == container and "running" in (one.get("state") or {}) for one in every)
+    run = (one for one in every if one.get("name") == container and "running" in (one.get("state") or {}))
+    return next((str(one.get("containerID") or "") for one in run), None)

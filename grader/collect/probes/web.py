@@ -25,10 +25,10 @@ from grader.collect.access import Access
 from grader.collect.probes import limits
 from grader.collect.probes.answers import Ending, begun, body_of
 from grader.collect.probes.forwarding import Forwarded, NotConnected
-from grader.collect.probes.inside import read, refusal
+from grader.collect.probes.inside import not_opened, read
 from grader.collect.probes.limits import READ, Deadline
 from grader.collect.probes.rights import may_connect
-from grader.collect.probes.targets import Spot, core, spots
+from grader.collect.probes.targets import Spot, core, running, spots
 from grader.collect.probes.websocket import NotUpgraded
 from grader.labfile.schema import HttpProbe, TcpProbe
 from grader.model import Reply
@@ -38,8 +38,9 @@ from grader.model import Reply
 DIAL, PROXIED = 2.0, 1.0
 # Seconds for which a stream into the Pod must stay open to count as connected where nothing is said.
 QUIET = 0.3
-# The API server's status for a Pod to which it cannot connect, or whose answer is not HTTP; a Pod may give it as well.
-_UNAVAILABLE = 503
+# Statuses that may be the API server's own, beside 5xx: of a Pod that it cannot reach, or that is gone, or of itself. A
+# Pod may give them as well.
+_OWN = frozenset({400, 401, 403, 404, 429})
 # A server that takes one connection after another may need a moment between two, in seconds.
 _PAUSES = (0.05, 0.2)
 # Bytes of a head of HTTP.
@@ -98,15 +99,24 @@ def _dial(access: Access, namespace: str, spot: Spot, until: Deadline) -> Reply 
     connected = Reply(ANSWERED, pod=spot.pod, port=spot.port)
     try:
         status, _, _ = _proxied(access, "HEAD", _way(namespace, spot), until.within(DIAL))
-        if status not in (401, 403, _UNAVAILABLE):
+        if status not in _OWN and status < 500:
             return connected
         status, body, _ = _proxied(access, "GET", _way(namespace, spot), until.within(PROXIED))
     except TimeoutError:
+        return None
+    except ConnectionError:  # some are HTTPException too
+        _demand_server(access)
         return None
     except HTTPException:
         return connected  # the Pod's own words, passed on as they are
     message = _status_message(body)
     return connected if message is None else _interpreted(access, namespace, spot, status, message)
+
+
+def _demand_server(access: Access) -> None:
+    """What was asked ended before its answer did. A Pod may cause that; where it was the API server that died, this
+    raises ApiFault, which is an error."""
+    access.get("/version")
 
 
 def _way(namespace: str, spot: Spot) -> str:
@@ -164,15 +174,16 @@ def _held_open(access: Access, namespace: str, spot: Spot, until: Deadline) -> R
     try:
         with Forwarded(access.kubeconfig, namespace, spot.pod, spot.port, until) as stream:
             try:
-                stream.receive(until.within(QUIET))
+                if not stream.receive(until.within(QUIET)):
+                    _demand_server(access)
             except TimeoutError:
                 until.left()
             except ConnectionError:
-                access.get("/version")  # a Pod may hang up, an API server may not
+                _demand_server(access)
     except NotConnected as fault:
         return _not_connected(fault, spot)
     except NotUpgraded as fault:
-        return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+        return not_opened(fault, spot.pod)
     return Reply(ANSWERED, pod=spot.pod, port=spot.port)
 
 
@@ -196,7 +207,7 @@ def _get(access: Access, namespace: str, spot: Spot, asked: HttpProbe, until: De
             if pause is not None:
                 time.sleep(min(pause, until.left()))
         except NotUpgraded as fault:
-            return Reply(ERROR, said=refusal(fault, spot.pod), pod=spot.pod)
+            return not_opened(fault, spot.pod)
     return _by_proxy(access, namespace, spot, target, until)
 
 
@@ -208,6 +219,7 @@ def _exchange(access: Access, stream: Forwarded, request: bytes, until: Deadline
         while not ending.reached(raw):
             data = stream.receive(until)
             if not data:
+                _demand_server(access)
                 break
             raw += data
             if len(raw) > READ + _HEAD:
@@ -215,8 +227,7 @@ def _exchange(access: Access, stream: Forwarded, request: bytes, until: Deadline
     except TimeoutError:
         return bytes(raw), "time"
     except ConnectionError:
-        # A Pod that hangs up can do this, and so can an API server that dies: only that one is an error.
-        access.get("/version")
+        _demand_server(access)
     return bytes(raw), ""
 
 
@@ -238,19 +249,26 @@ def _parsed(raw: bytes, cut: str, spot: Spot) -> Reply:
 def _by_proxy(access: Access, namespace: str, spot: Spot, target: str, until: Deadline) -> Reply:
     """The same by the API server's proxy, for the rare server that listens on the Pod's address alone.
 
-    For no longer than the API server may be made to collect a page.
+    For no longer than the API server may be made to collect a page. Raises Refused where the Pod has gone meanwhile.
     """
     way = _way(namespace, spot)
+    access.close()  # a kept connection that has ended meanwhile would look as if the Pod had hung up
     try:
         status, body, cut = _proxied(access, "GET", way + target.removeprefix("/"), until.within(PROXIED))
     except TimeoutError:
         return Reply(UNANSWERED, "silent", pod=spot.pod, port=spot.port, cut="time")
-    except HTTPException:
+    except (ConnectionError, HTTPException) as fault:
+        if isinstance(fault, ConnectionError):
+            _demand_server(access)
         return Reply(UNANSWERED, "no-http", pod=spot.pod, port=spot.port)
     message = _status_message(body)
     failed = None if message is None else _interpreted(access, namespace, spot, status, message)
     if failed is not None and failed.state != ANSWERED:
         return failed
+    if message is not None and failed is None:
+        # The API server's own where it answers so itself, or where the Pod has gone; else the Pod imitates it.
+        _demand_server(access)
+        running(access, namespace, spot.pod)
     # A link in a page of HTML comes back with the way through the proxy before it.
     text = body.decode("utf-8", "replace").replace(way.removesuffix("/"), "")
     return Reply(ANSWERED, pod=spot.pod, port=spot.port, code=status, text=text, cut=cut)

@@ -216,6 +216,59 @@ def test_an_identity_that_may_not_connect_is_our_error(server: FakeApiServer, ac
     assert found.state == "error" and "kubeconfig that may" in found.said
 
 
+REFUSALS = [
+    status(400, "bad port"),
+    status(404, 'pods "web-1" not found'),
+    status(429, "too many requests, please try again later"),
+    status(500, "Internal error occurred"),
+    status(504, "timed out"),
+    Answer(200, hangs_up=True),
+]
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_an_api_server_that_refuses_has_not_connected(server: FakeApiServer, access: Access, answer: Answer) -> None:
+    """Its own words, to the HEAD too, are none of the Pod's."""
+    a_pod(server, does=FakePod())
+    server.fault("/proxy/", answer, lasting=True)
+    assert one(access, tcp={"pod": "web-1", "port": 80}).reason == "refused"
+    server.pods[NS, "web-1"] = FakePod(ports={80: page()})
+    assert one(access, tcp={"pod": "web-1", "port": 80}).state == "answered"
+    assert one(access, http={"pod": "web-1", "port": 80}).code == 200
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_an_api_server_that_refuses_everything_is_an_error(
+    server: FakeApiServer, access: Access, answer: Answer
+) -> None:
+    a_pod(server, does=FakePod(address={80: page()}))
+    server.fault("/proxy/", answer, lasting=True)
+    server.fault("/version", status(500, "etcdserver: no leader"), lasting=True)
+    found = one(access, http={"pod": "web-1", "port": 80})
+    assert found.state == "error" and "no leader" in found.said
+
+
+def test_an_imitation_on_the_address_alone_gains_nothing(server: FakeApiServer, access: Access) -> None:
+    a_pod(server, does=FakePod(address={80: page(status(500, "Internal error occurred").body, status=500)}))
+    assert one(access, http={"pod": "web-1", "port": 80}).code == 500
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_a_pod_that_goes_while_it_is_asked(server: FakeApiServer, access: Access, kind: str) -> None:
+    a_pod(server, does=FakePod(address={80: silent}))
+    server.fault("/portforward", status(404, 'pods "web-1" not found'), lasting=True)
+    assert one(access, **{kind: {"pod": "web-1", "port": 80}}).reason == "not-running"
+
+
+def test_a_connection_that_breaks_after_the_answer(server: FakeApiServer, access: Access) -> None:
+    """A server that resets what it has answered has answered."""
+    answers = raw(b"HTTP/1.1 200 OK\r\n\r\nto the end")
+    reset = "error forwarding port 80 to pod x: read: connection reset by peer"
+    a_pod(server, does=FakePod(loopback={80: answers}, address={80: silent}, breaks=reset))
+    found = one(access, http={"pod": "web-1", "port": 80})
+    assert (found.code, found.text) == (200, "to the end")
+
+
 # Who may not be asked -------------------------------------------------------------------------------------------------
 
 
@@ -424,6 +477,22 @@ def test_a_stream_that_is_not_opened(server: FakeApiServer, access: Access, answ
     assert one(access, exec={"pod": "web-1", "command": ["x"]}).state == state
 
 
+@pytest.mark.parametrize(("restarted", "state"), [(False, "error"), (True, "unanswered")])
+def test_a_stream_of_a_command_that_breaks_off(
+    server: FakeApiServer, access: Access, restarted: bool, state: str
+) -> None:
+    """It is the student's where the container ended, and nobody's else."""
+
+    def prints() -> Iterator[bytes]:
+        if restarted:
+            server.objects[-1]["status"]["containerStatuses"][0]["containerID"] = "containerd://2"
+        yield b"so far"
+
+    a_pod(server, does=FakePod(commands={("x",): Command(prints(), breaks_off=True)}))
+    found = one(access, exec={"pod": "web-1", "command": ["x"]})
+    assert found.state == state and "broke off" in found.said
+
+
 # logs -----------------------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +516,23 @@ def test_an_api_server_that_dies_is_an_error(server: FakeApiServer, access: Acce
     for spec in ({"http": {"pod": "web-1", "port": 80}}, {"logs": {"pod": "web-1", "contains": "x"}}):
         found = one(access, **spec)
         assert found.state == "error" and "does not answer" in found.said
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp", "exec"])
+def test_an_api_server_that_dies_in_a_stream_is_an_error(server: FakeApiServer, access: Access, kind: str) -> None:
+    """Its end looks as if the Pod had hung up."""
+
+    def dies() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab" if kind == "http" else b""
+        server.die()
+
+    def listens(sent: bytes) -> Iterator[bytes] | None:
+        return dies() if sent or kind == "tcp" else None
+
+    a_pod(server, does=FakePod(loopback={80: listens}, address={80: silent}, commands={("x",): Command(dies())}))
+    spec = {"pod": "web-1", **({"command": ["x"]} if kind == "exec" else {"port": 80})}
+    found = one(access, **{kind: spec})
+    assert found.state == "error" and "does not answer" in found.said
 
 
 def test_an_api_server_that_hangs_in_a_probe_is_an_error(server: FakeApiServer, access: Access) -> None:
