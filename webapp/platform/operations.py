@@ -158,7 +158,9 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
     if told := bare.notice(settings):
         found.append(told)
     if keeping.engine_of(settings) is not None and not keeping.in_containers(settings):
-        found.append(f"Workspaces run in a sandbox; `{keeping.MEND}` makes the image by which they run in containers.")
+        found.append(
+            f"Workspaces run in a sandbox. `{keeping.MEND}`, `seatrial down`, `up`, and they run in containers."
+        )
     for row in needs.examine():
         if row.outcome == "missing":
             found.append(f"{row.need}: {row.found}.")

@@ -20,6 +20,7 @@ from typing import Any
 from webapp.errors import PortalError
 from webapp.platform.programs import PROGRAMS
 from webapp.settings import Settings
+from webapp.workspaces import keeping
 from webapp.workspaces.places import write
 from webapp.workspaces.processes import MARK
 
@@ -204,6 +205,7 @@ def handed_on(settings: Settings, environment: Mapping[str, str]) -> dict[str, s
         # What they were when the portal came up, for all processes and however often they are started.
         "SEATRIAL_PROVIDER": settings.provider,
         "SEATRIAL_CLUSTERS": str(settings.clusters),
+        keeping.SETTLED: keeping.spawner(settings),
         "SEATRIAL_PORT": str(settings.port),
         MARK: str(settings.data),
         # What goes to this machine goes past a company's proxy.

@@ -24,8 +24,9 @@ WORDS = (
 
 
 def needed(settings: Settings) -> bool:
-    """Whether workspaces run without a sandbox here. Raises PortalError where none may, since strangers are let in."""
-    fault = keeping.fault(settings)
+    """Whether a workspace that is no container runs without a sandbox here. Raises PortalError where none may, since
+    strangers are let in."""
+    fault = programs.sandbox_fault()
     if fault is None:
         return False
     if loopback(settings.host):

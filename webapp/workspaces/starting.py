@@ -132,12 +132,16 @@ def fault(place: Place) -> PortalError:
 def end_leftover(place: Place) -> None:
     """End a sandbox that a Hub started which was killed before it could write that down."""
     left = processes.recorded(places.read_json(place.state))
-    if left is None:
-        return
+    if left is not None:
+        end(left)
+
+
+def end(process: Process) -> None:
+    """End a sandbox of which we need not be the parent, and wait until it is gone."""
     with contextlib.suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(left.pid)
+        descriptor = os.pidfd_open(process.pid)
         try:
-            if processes.end(left):
+            if processes.end(process):
                 select.select([descriptor], [], [], GONE_WITHIN)
         finally:
             os.close(descriptor)

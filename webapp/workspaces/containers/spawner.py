@@ -117,6 +117,11 @@ class ContainerSpawner(Workspace, DockerSpawner):  # type: ignore[misc]
 
     async def stop(self, now: bool = False) -> None:
         """End the container with all that is in it. Returns once it is gone."""
-        await super().stop(now)
+        if self.object_id:
+            await super().stop(now)
+        elif self.process is not None:
+            # A sandbox, of a Hub whose workspaces were no containers.
+            await asyncio.to_thread(starting.end, self.process)
+            self.clear_state()
         await asyncio.to_thread(homes.unmount, self.place)
         self.forget()
