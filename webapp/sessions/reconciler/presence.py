@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import logging
 import time
 from collections.abc import Hashable
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from webapp.accounts.models import BrowserSession, Role, User
 from webapp.database import Database
 from webapp.database.base import now
+from webapp.errors import PortalError
 from webapp.sessions.access import audit_log
 from webapp.sessions.models import Desired, LabSession, PoolCluster, PoolState
 from webapp.sessions.reconciler.crew import Crew
@@ -20,6 +22,7 @@ from webapp.sessions.reconciler.pause import Clock, Idleness
 from webapp.sessions.reconciler.ports import Workspaces
 from webapp.sessions.reconciler.preparing import Doors, locked
 
+LOG = logging.getLogger(__name__)
 # How often it is looked, in seconds.
 EVERY = 60.0
 # Somebody has just come who signed in so long ago at most.
@@ -86,7 +89,10 @@ class Presence:
             self._crew.start(("presence",), self.look)
 
     def look(self) -> None:
-        """What has happened since the last look is activity; workspaces without any end. Raises PortalError."""
+        """What has happened since the last look is activity; workspaces without any end.
+
+        Raises PortalError where the Hub does not tell which run. One that does not end is not the others' trouble.
+        """
         self._at_clusters()
         running = self._workspaces.running()
         self._at_workspaces(running)
@@ -97,7 +103,10 @@ class Presence:
             # Where the Hub does not tell, it counts from when the workspace was first seen.
             since = at or self._heard.setdefault(("first", user), now())
             if self._unused.idle(user, since, now()) and user not in wanted:
-                self._doors.close(user, lambda user=user: user not in self._wanted())  # type: ignore[misc]
+                try:
+                    self._doors.close(user, lambda user=user: user not in self._wanted())  # type: ignore[misc]
+                except PortalError as fault:
+                    LOG.warning("%s", fault)
 
     def _at_clusters(self) -> None:
         """What a student asked of a cluster is in its audit log, so that file changes."""
