@@ -134,7 +134,9 @@ def _snapshot(document: Mapping[str, Any]) -> Snapshot:
 
 
 def _probed(document: Mapping[str, Any]) -> Probed:
-    return Probed(_typed(document["question"], str), _each(document["replies"], _reply))
+    seconds = document.get("seconds")
+    answered = None if seconds is None else float(seconds)
+    return Probed(_typed(document["question"], str), _each(document["replies"], _reply), answered)
 
 
 def _reply(document: Mapping[str, Any]) -> Reply:

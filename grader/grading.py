@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.checks import held, judge, prepare
+from grader.checks.judging import span
 from grader.collect import Access, again, collect, record
 from grader.collect.collecting import walk
 from grader.evaluate import evaluate
@@ -86,10 +87,11 @@ class Holding:
 
     def pending(self, evidence: Evidence) -> dict[str, float]:
         """Take note of a look. The seconds that each check that is true now has still to hold, by the check's id."""
-        alone, now, pending = replace(evidence, earlier=()), evidence.now.seconds, dict[str, float]()
+        alone, pending = replace(evidence, earlier=()), dict[str, float]()
         for check_id, check, hold in self._checks:
             if judge(check, check_id, self._lab, alone).outcome is Outcome.PASSED:
-                left = hold - (now - self._since.setdefault(check_id, now))
+                now, last = span(check, check_id, evidence.now)
+                left = hold - (now - self._since.setdefault(check_id, last))
                 if left > 0:
                     pending[check_id] = left
             else:

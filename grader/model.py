@@ -126,10 +126,12 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Probed:
     """What a probe asked (`grader.checks.probing.question`), and who replied: of a Service, each Pod behind it that was
-    asked, up to the first that did not answer."""
+    asked, up to the first that did not answer. `seconds` is when the last had replied, on the clock of a Snapshot; None
+    in evidence that was taken before this was noted."""
 
     question: str
     replies: Sequence[Reply]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,14 @@ class Snapshot:
     seconds: float
     lists: Sequence[ObjectList]
     probes: Mapping[str, Probed] | None = None
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """When the first and the last of it was seen, in `seconds`: a probe's replies come later than the lists, or are
+        older."""
+        answered = (one.seconds for one in (self.probes or {}).values() if one.seconds is not None)
+        moments = [self.seconds, *answered]
+        return min(moments), max(moments)
 
     def find(self, want: Want) -> ObjectList | None:
         """The list that holds what `want` names, or None where it was not collected."""

@@ -10,7 +10,7 @@ from grader.checks.looking import Seen, inside, see
 from grader.checks.nearness import named, none_found
 from grader.checks.observing import audit, observed
 from grader.checks.plans import Plan, plan
-from grader.checks.probing import probe
+from grader.checks.probing import probe, replies
 from grader.checks.verdicts import Finding, combine_all, combine_any
 from grader.checks.wording import clean, numbered, sentence, title
 from grader.labfile.loading import LoadedLab
@@ -36,6 +36,17 @@ def judge(check: Check, check_id: str, lab: LoadedLab, evidence: Evidence) -> Ch
     """
     looks = [*evidence.earlier, evidence.now]
     return _Judge(lab, evidence, looks).result(check, check_id, len(looks) - 1)
+
+
+def span(check: Check, check_id: str, look: Snapshot) -> tuple[float, float]:
+    """When a look saw the first and the last of what a check asks about, in its `seconds`: a probe counts as of when it
+    was answered, so one answer that several looks hold was seen once."""
+    if within := inside(check):
+        spans = [span(c, f"{check_id}/{i}", look) for i, c in enumerate(within)]
+        return min(first for first, _ in spans), max(last for _, last in spans)
+    found = replies(check, check_id, look) if isinstance(check, Probe) else None
+    at = look.seconds if found is None or found.seconds is None else found.seconds
+    return at, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class _Judge:
         hold = plan(check, self.lab.spec.namespace).hold
         if hold is None or finding.outcome is not Outcome.PASSED:
             return finding
-        since = now = self.looks[look].seconds
+        since = now = span(check, check_id, self.looks[look])[0]
         for before in range(look - 1, -1, -1):
             if now - since >= hold:
                 break
@@ -83,7 +94,7 @@ class _Judge:
                 return earlier
             if earlier.outcome is not Outcome.PASSED:
                 break
-            since = self.looks[before].seconds
+            since = min(since, span(check, check_id, self.looks[before])[1])
         if now - since >= hold:
             return finding
         flicker = f"seen true for {now - since:.3g} s of {hold:g} s"

@@ -67,11 +67,11 @@ def again(lab: LoadedLab, access: Access, evidence: Evidence, *, only: frozenset
     hold are made: a look between two others.
     """
     access.afresh()
-    lasting = _lasting(lab)
-    earlier = _within((*evidence.earlier, _kept(evidence.now, held(lab), lasting)), longest_hold(lab))
+    probed = lasting(lab)
+    earlier = _within((*evidence.earlier, _kept(evidence.now, held(lab), probed)), longest_hold(lab))
     if only is not None:
         now = _look(lab, access, only)
-        return replace(evidence, earlier=earlier, now=replace(now, probes=_probes(lab, access, evidence, lasting)))
+        return replace(evidence, earlier=earlier, now=replace(now, probes=_probes(lab, access, evidence, probed)))
     return _observe(lab, access, replace(evidence, earlier=earlier), everything(lab))
 
 
@@ -84,6 +84,14 @@ def everything(lab: LoadedLab) -> frozenset[Want]:
 def longest_hold(lab: LoadedLab) -> float | None:
     """The longest `hold` of a lab's checks in seconds; None where no check has one."""
     return max((seconds(check.hold) for _, check in walk(lab) if check.hold is not None), default=None)
+
+
+def lasting(lab: LoadedLab) -> frozenset[str]:
+    """The ids of the probes that must hold, or stand inside a check that must."""
+    holding = [i for i, c in walk(lab) if c.hold is not None]
+    return frozenset(
+        i for i, c in walk(lab) if isinstance(c, Probe) and any(i == h or i.startswith(f"{h}/") for h in holding)
+    )
 
 
 def walk(lab: LoadedLab) -> Iterator[tuple[str, Check]]:
@@ -146,14 +154,6 @@ def _probes(lab: LoadedLab, access: Access, evidence: Evidence, chosen: Collecti
     return probes.ask(access, lab.spec.namespace, due)
 
 
-def _lasting(lab: LoadedLab) -> frozenset[str]:
-    """The ids of the probes that must hold, or stand inside a check that must."""
-    holding = [i for i, c in walk(lab) if c.hold is not None]
-    return frozenset(
-        i for i, c in walk(lab) if isinstance(c, Probe) and any(i == h or i.startswith(f"{h}/") for h in holding)
-    )
-
-
 def _look(lab: LoadedLab, access: Access, chosen: Iterable[Want]) -> Snapshot:
     # Only a lab that speaks of managedFields (who set what by server-side apply) needs a third more of every object.
     found = lists(access, chosen, managed_fields="managedFields" in repr(lab.spec))
@@ -165,13 +165,13 @@ def _within(looks: Sequence[Snapshot], hold: float | None) -> Sequence[Snapshot]
     """The looks that a check with `hold` can still ask about: the last `hold` seconds, and one look before them."""
     if hold is None:
         return ()
-    old = sum(1 for one in looks if one.seconds <= looks[-1].seconds - hold)
+    old = sum(1 for one in looks if one.span[1] <= looks[-1].seconds - hold)
     return looks[max(0, old - 1) :]
 
 
-def _kept(snapshot: Snapshot, needed: Iterable[Want], lasting: Collection[str]) -> Snapshot:
+def _kept(snapshot: Snapshot, needed: Iterable[Want], probed: Collection[str]) -> Snapshot:
     found = {id(one): one for want in needed if (one := _source(snapshot, want)) is not None}
-    probes = {i: one for i, one in (snapshot.probes or {}).items() if i in lasting} or None
+    probes = {i: one for i, one in (snapshot.probes or {}).items() if i in probed} or None
     return replace(snapshot, lists=tuple(one for one in snapshot.lists if id(one) in found), probes=probes)
 
 

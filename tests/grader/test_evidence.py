@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from grader import evidence as evidence_module
 from grader.evidence import dump, load, open_file, save
-from grader.model import Call, Evidence, EvidenceError, ObjectList, Observation, Outcome, Snapshot
+from grader.model import Call, Evidence, EvidenceError, ObjectList, Observation, Outcome, Probed, Snapshot
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
@@ -30,7 +30,10 @@ LISTS = st.lists(
     st.builds(ObjectList, TEXT, TEXT, TEXT, st.lists(OBJECT, max_size=3), TEXT, st.booleans(), st.none() | TEXT),
     max_size=3,
 ).map(tuple)
-SNAPSHOT = st.builds(Snapshot, TEXT, st.floats(0, 1e9), LISTS)
+PROBED = st.builds(Probed, TEXT, st.just(()), st.none() | st.floats(0, 1e9))
+SNAPSHOT = st.builds(
+    Snapshot, TEXT, st.floats(0, 1e9), LISTS, st.none() | st.dictionaries(TEXT, PROBED, min_size=1, max_size=2)
+)
 EVIDENCE = st.builds(
     Evidence,
     lab=TEXT,
@@ -170,3 +173,10 @@ def test_processes_that_had_ended_are_kept_and_an_evidence_without_them_is_read(
     data = dump(small(down=("kube-scheduler",)))
     assert load(data).down == ("kube-scheduler",)
     assert load(data.replace(b',"down":["kube-scheduler"]', b"")).down == ()
+
+
+def test_when_a_probe_was_answered_is_kept_and_an_evidence_without_it_is_read() -> None:
+    data = dump(small(now=Snapshot("", 1.5, (), {"a/0": Probed("?", (), 2.5)})))
+    for written, seconds in ((data, 2.5), (data.replace(b',"seconds":2.5', b""), None)):
+        probes = load(written).now.probes
+        assert probes is not None and probes["a/0"].seconds == seconds

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from grader import grading
 from grader.collect import Access, collecting
 from grader.collect import access as access_module
+from grader.collect.probes import asking
 from grader.grading import grade, lab_for
 from grader.labfile import LabFaults
 from grader.model import ClusterUnreachable, Outcome, Report
@@ -46,6 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(grading, "time", made)
     monkeypatch.setattr(collecting, "time", made)
+    monkeypatch.setattr(asking, "time", made)
     monkeypatch.setattr(access_module, "PAUSES", (0.001, 0.001))
     return made
 
@@ -275,6 +277,24 @@ def test_a_probe_that_must_hold_is_made_at_every_look(
     assert [set(look.probes or ()) for look in (*seen.earlier, seen.now)] == [{"page/0"}] * (len(seen.earlier) + 1)
     clock.after(1, lambda: serves(server, 500))
     assert "status 500" in grade(lab, real)[1].tasks[0].checks[0].message
+
+
+def test_what_must_hold_is_watched_from_its_first_answer(
+    server: FakeApiServer, real: Access, tmp_path: Path, clock: Clock
+) -> None:
+    """Not from the look that asked: between a slow answer and a fast one lies less time than between their looks."""
+    fast = page()
+
+    def slow(sent: bytes) -> Iterable[bytes] | None:
+        server.pods["shop", "web"] = FakePod(ports={80: fast})
+        clock.now += 2.5
+        return fast(sent)
+
+    server.pods["shop", "web"] = FakePod(ports={80: slow})
+    seen, report = grade(small.lab(tmp_path, PROBE % "hold: 3s"), real)
+    assert report.full_marks
+    first, last = ((look.probes or {})["page/0"].seconds or 0.0 for look in (seen.earlier[0], seen.now))
+    assert first == 1002.5 and last - first >= 3
 
 
 def test_without_real_pods_no_probe_is_made(

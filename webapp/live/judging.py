@@ -12,7 +12,7 @@ from typing import Any
 
 from grader import reports
 from grader.checks import held
-from grader.collect.collecting import everything, longest_hold, walk
+from grader.collect.collecting import everything, lasting, longest_hold, walk
 from grader.evaluate import evaluate
 from grader.grading import Holding
 from grader.labfile import LoadedLab
@@ -32,6 +32,7 @@ class Judge:
         self.evidence = evidence
         self.wants = everything(lab)
         self._held = held(lab)
+        self._lasting = lasting(lab)
         self._hold = longest_hold(lab)
         self._holding = Holding(lab)
         self._looks: deque[Snapshot] = deque()
@@ -64,7 +65,11 @@ class Judge:
         )
 
     def forget(self) -> None:
-        """What was seen before a gap proves nothing about how long something held."""
+        """What was seen before a gap proves nothing about how long something held. What was answered before it stands,
+        and counts as of its end."""
+        now, at = self.evidence.now, time.monotonic()
+        probes = now.probes and {i: replace(one, seconds=at) for i, one in now.probes.items()}
+        self.evidence = replace(self.evidence, now=replace(now, probes=probes))
         self._looks.clear()
         self._holding = Holding(self.lab)
 
@@ -85,9 +90,10 @@ class Judge:
         """Keep the looks that a check with `hold` can still ask about, and one before them."""
         if self._hold is None:
             return
-        needed = exactly(now.lists, self._held)
-        self._looks.append(replace(now, lists=needed))
-        while len(self._looks) > 1 and self._looks[1].seconds <= now.seconds - self._hold:
+        probes = {i: one for i, one in (now.probes or {}).items() if i in self._lasting} or None
+        kept = replace(now, lists=exactly(now.lists, self._held), probes=probes)
+        self._looks.append(kept)
+        while len(self._looks) > 1 and self._looks[1].span[1] <= kept.span[0] - self._hold:
             self._looks.popleft()
 
 

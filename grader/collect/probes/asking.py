@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -25,12 +26,17 @@ def ask(access: Access, namespace: str, checks: Mapping[str, Probe]) -> dict[str
         return {}
     with ThreadPoolExecutor(min(len(specs), _SIDE_BY_SIDE), thread_name_prefix="probe") as pool:
         under_way = {asked: pool.submit(_one, access, namespace, spec) for asked, spec in specs.items()}
-        replied = {asked: tuple(one.result()) for asked, one in under_way.items()}
-    return {i: Probed(asked, replied[asked]) for i, c in checks.items() if (asked := question(c.probe))}
+        probed = {asked: one.result() for asked, one in under_way.items()}
+    return {i: probed[question(c.probe)] for i, c in checks.items()}
 
 
-def _one(access: Access, namespace: str, spec: ProbeSpec) -> Sequence[Reply]:
-    own = access.another()
+def _one(access: Access, namespace: str, spec: ProbeSpec) -> Probed:
+    replies = tuple(_asked(access.another(), namespace, spec))
+    return Probed(question(spec), replies, time.monotonic())
+
+
+def _asked(own: Access, namespace: str, spec: ProbeSpec) -> Sequence[Reply]:
+    """The replies, or an error in their place. Closes its connection."""
     try:
         return _replies(own, namespace, spec)
     except Refused as refused:

@@ -160,6 +160,32 @@ def test_a_probe_must_hold_at_every_look(tmp_path: Path, codes: tuple[int | None
     assert judged(lab, found).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("answers", "outcome", "held"),
+    [
+        ((0, 3), PASSED, ""),
+        ((2.5, 3), FAILED, "seen true for 0.5 s of 3 s"),
+        ((0, 0), FAILED, "seen true for 0 s of 3 s"),  # one answer, that every look shows
+        ((None, None), PASSED, ""),  # evidence of before the moment was noted
+    ],
+)
+def test_a_probe_holds_as_of_when_it_was_answered(
+    tmp_path: Path, answers: tuple[float | None, float | None], outcome: Outcome, held: str
+) -> None:
+    for check in ({"probe": HTTP}, {"all_of": [{"probe": HTTP}, {"absent": {"apiVersion": "v1", "kind": "Pod"}}]}):
+        lab = make_lab(tmp_path, {**check, "hold": "3s"})
+        probed = asked(HTTP, answered(code=200))
+        first, last = (
+            replace(
+                snapshot(lab, [], seconds),
+                probes={name: replace(probed, seconds=at) for name in ("do/0", "do/0/0")},
+            )
+            for seconds, at in zip((0, 3), answers, strict=True)
+        )
+        found = judged(lab, evidence(lab, now=last, earlier=[first], capabilities=["pods"]))
+        assert found.outcome is outcome and found.message.endswith(held)
+
+
 @pytest.mark.parametrize("spec", [HTTP, EXEC, LOGS, DNS, TCP])
 def test_a_regrade_gives_the_same_report_to_the_byte(tmp_path: Path, spec: dict[str, Any]) -> None:
     hostile = "\x1b[31m</script>\u202e\0\ufffd" + "☃" * 300

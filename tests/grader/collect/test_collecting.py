@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.collect import Access, again, collect
+from grader.collect import Access, again, collect, collecting
 from grader.collect import access as access_module
 from grader.evaluate import evaluate
-from grader.model import ClusterUnreachable, Outcome, Want
+from grader.model import ClusterUnreachable, Outcome, Probed, Snapshot, Want
 from tests.fakes.apiserver import Answer, FakeApiServer, status
 from tests.grader import small
 from tests.grader.collect.test_audit import event, write
@@ -129,6 +129,14 @@ def test_looking_again_keeps_what_checks_with_hold_need(server: FakeApiServer, t
     third = again(lab, access, second, only=frozenset({Want("v1", "Pod", "shop")}))
     assert len(third.earlier) == 2
     assert [p.partition("?")[0] for p in server.requests] == ["/api/v1/namespaces/shop/pods"]
+
+
+def test_a_look_reaches_back_to_the_last_that_was_answered_in_it() -> None:
+    """A probe may be answered long after the lists were: until then only the look before proves anything."""
+    slow = Snapshot("", 0.5, (), {"do/0": Probed("", (), 5.5)})
+    looks = [Snapshot("", 0.0, ()), slow, Snapshot("", 9.0, ())]
+    assert collecting._within(looks, 8.0) == looks
+    assert collecting._within([*looks, Snapshot("", 13.5, ())], 8.0) == [*looks[1:], Snapshot("", 13.5, ())]
 
 
 def test_without_hold_no_look_is_kept(server: FakeApiServer, tmp_path: Path) -> None:

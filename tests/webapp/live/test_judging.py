@@ -163,6 +163,9 @@ tasks:
 """
 
 
+HELD_PROBE = f"{PROBED}    hold: 3s\n"
+
+
 def test_what_a_probe_was_answered_is_judged_with_the_lists(tmp_path: Path) -> None:
     """Probes are made beside the lists; what they were answered last counts until they are made again."""
     _, blank = evidence(tmp_path, PROBED)
@@ -174,3 +177,28 @@ def test_what_a_probe_was_answered_is_judged_with_the_lists(tmp_path: Path) -> N
         asked = {"page/0": Probed('{"http": {"path": "/", "pod": "web", "port": 80}}', [Reply("answered", code=code)])}
         judge.observed(replace(real, now=Snapshot("", 0.0, (), asked)))
         assert outcome(judge.judge(pods("web"))[0])[0] == expected
+
+
+def test_one_answer_holds_for_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is judged; and what was answered before a gap counts as of its end."""
+    clock = Clock(monkeypatch)
+    _, blank = evidence(tmp_path, HELD_PROBE)
+    real = replace(blank, capabilities=frozenset({"pods"}))
+    judge = Judge(lab(tmp_path, HELD_PROBE), real)
+
+    def answered() -> None:
+        asked = Probed('{"http": {"path": "/", "pod": "web", "port": 80}}', [Reply("answered", code=200)], clock.now)
+        judge.observed(replace(real, now=Snapshot("", 0.0, (), {"page/0": asked})))
+
+    answered()
+    for _ in range(5):
+        assert outcome(judge.judge(pods("web"))[0]) == ("failed", True)
+        clock.now += 1
+    judge.forget()
+    clock.now += 2.5
+    answered()
+    assert outcome(judge.judge(pods("web"))[0]) == ("failed", True)
+    clock.now += 20
+    assert outcome(judge.judge(pods("web"))[0]) == ("failed", True)
+    answered()
+    assert outcome(judge.judge(pods("web"))[0]) == ("passed", False)
