@@ -99,6 +99,18 @@ def test_each_node_knows_the_way_to_every_pod_when_up_and_start_return(kind: Kin
     kind.create(ClusterSpec("one", nodes=3))
     layout, admin = Layout.of("one"), kind.kubeconfig("one", "admin")
     assert lost(engine, layout, admin) == []
+    # And no node's fence holds back what comes from another one, by its own address or by a Service's.
+    kind.bring("one", ["busybox:1.37", "nginx:1.27"])
+    first, *_, last = nodes.containers(engine, layout)
+    for name, image, node in (("box", "busybox:1.37", first), ("web", "nginx:1.27", last)):
+        on = json.dumps({"spec": {"nodeName": node}})
+        more = ["--command", "--", "sleep", "3600"] if name == "box" else ["--port=80", "--expose"]
+        kubectl(admin, "run", name, f"--image={image}", f"--overrides={on}", *more)
+        kubectl(admin, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    address = kubectl(admin, "get", "pod", "web", "-o", "jsonpath={.status.podIP}").stdout
+    for goal in (address, "web"):
+        asked = f"for try in $(seq 60); do wget -q -T 5 -O- http://{goal} && exit; sleep 1; done; exit 1"
+        assert "Welcome to nginx" in kubectl(admin, "exec", "box", "--", "sh", "-c", asked).stdout
     kind.stop("one")
     kind.start("one")
     assert lost(engine, layout, admin) == []
