@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -162,6 +164,43 @@ def test_a_pod_reaches_nothing_but_its_own_cluster(student: Student, engine: Eng
     assert student.reaches("10.96.0.1", 443)
 
 
+# Send a word to $3 from the network of the Pod with the address $1, as if it came from $2. Where the kernel compares a
+# source with the way that leads there (rp_filter), it goes no further anyway; the fence has to do without.
+FORGED = """
+before=$(grep . /proc/sys/net/ipv4/conf/*/rp_filter)
+for setting in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $setting; done
+for process in $(pgrep -x sleep); do
+    net="nsenter --net --target=$process"
+    if $net ip -4 address show dev eth0 | grep -qF " $1/"; then
+        $net ip address replace "$2/32" dev eth0
+        echo forged | $net socat - "UDP4-SENDTO:$3,bind=$2"
+        sent=yes
+    fi
+done
+echo "$before" | while IFS=: read -r setting value; do echo $value > $setting; done
+[ "$sent" = yes ]
+"""
+
+
+def test_a_pod_that_forges_its_address_gets_no_further(student: Student, engine: Engine) -> None:
+    node = node_of(student.cluster)
+    routes = engine.run("exec", node, "ip", "-4", "-json", "route", timeout=60).stdout
+    gateway = next(r["gateway"] for r in json.loads(routes) if r["dst"] == "default")
+    network = next(r["dst"] for r in json.loads(routes) if r.get("dev") == "eth0" and r["dst"] != "default")
+    # The last one of the cluster's own network, which no node has: the machine takes this for a neighbour.
+    forged = str(ipaddress.ip_network(network)[-2])
+    student.make(pod("box", "sleep", "3600"))
+    student.ready("box")
+    address = student("get", "pod", "box", "-o", "jsonpath={.status.podIP}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind((gateway, 0))
+        heard.settimeout(PATIENCE)
+        goal = f"{gateway}:{heard.getsockname()[1]}"
+        engine.run("exec", node, "sh", "-c", FORGED, "sh", address, forged, goal, timeout=60)
+        engine.run("exec", node, "sh", "-c", f"echo own | socat - UDP4-SENDTO:{goal}", timeout=60)
+        assert heard.recv(100) == b"own\n"
+
+
 def test_the_fence_stands_again_after_a_restart_of_the_node(student: Student, engine: Engine) -> None:
     enabled = "systemctl is-enabled seatrial-fence.service seatrial-exchange.service"
     said = engine.run("exec", node_of(student.cluster), "sh", "-c", enabled, timeout=60).stdout.split()
@@ -180,6 +219,18 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no seccomp": ({SECURITY: {"seccompProfile": {"type": "Unconfined"}}}, {}),
     "no seccomp in a container": ({}, {SECURITY: {"seccompProfile": {"type": "Unconfined"}}}),
     "a port of the node": ({}, {"ports": [{"containerPort": 80, "hostPort": 80}]}),
+    "files of another machine": ({"volumes": [{"name": "x", "nfs": {"server": "192.0.2.1", "path": "/"}}]}, {}),
+    "a disk of another machine": (
+        {"volumes": [{"name": "x", "iscsi": {"targetPortal": "192.0.2.1", "iqn": "iqn.2000-01.x:y", "lun": 0}}]},
+        {},
+    ),
+    "a disk on a wire": ({"volumes": [{"name": "x", "fc": {"wwids": ["1"]}}]}, {}),
+    "a program of the node's": ({"volumes": [{"name": "x", "flexVolume": {"driver": "x/y"}}]}, {}),
+    "a question of the node's": ({}, {"livenessProbe": {"httpGet": {"host": "192.0.2.1", "port": 80}}}),
+    "another question of the node's": ({}, {"readinessProbe": {"tcpSocket": {"host": "127.0.0.1", "port": 80}}}),
+    "a question when it starts": ({}, {"startupProbe": {"tcpSocket": {"host": "192.0.2.1", "port": 80}}}),
+    "a question once it runs": ({}, {"lifecycle": {"postStart": {"httpGet": {"host": "192.0.2.1", "port": 80}}}}),
+    "a question at its end": ({}, {"lifecycle": {"preStop": {"httpGet": {"host": "192.0.2.1", "port": 80}}}}),
     "a sysctl of the machine": ({SECURITY: {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, {}),
 }
 
@@ -191,6 +242,35 @@ def test_a_pod_that_leads_out_of_itself_is_refused(student: Student, what: str) 
     thing["spec"]["containers"][0].update(container)
     with pytest.raises(CommandError, match="seatrial-pods"):
         student.make(thing)
+
+
+@pytest.mark.parametrize("what", [what for what, (_, container) in REFUSED.items() if container])
+def test_nor_does_a_container_that_goes_before(student: Student, what: str) -> None:
+    spec, container = REFUSED[what]
+    first = {"name": "first", "image": "busybox:1.37", "restartPolicy": "Always", **container}
+    with pytest.raises(CommandError, match="seatrial-pods"):
+        student.make(pod("out", "sleep", "1", **spec, initContainers=[first]))
+
+
+def test_a_pod_may_have_its_own_volumes_and_be_asked_itself(student: Student) -> None:
+    token = {"serviceAccountToken": {"path": "token"}}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    volumes: list[dict[str, Any]] = [
+        {"name": "a", "emptyDir": {}},
+        {"name": "b", "configMap": {"name": "kube-root-ca.crt"}},
+        {"name": "c", "projected": {"sources": [token]}},
+        {"name": "d", "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}},
+        {"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}},
+        {"name": "f", "secret": {"secretName": "x", "optional": True}},
+    ]
+    web = pod("web", image="nginx:1.27", volumes=volumes)
+    web["spec"]["containers"][0] |= {
+        "readinessProbe": {"httpGet": {"port": 80}},
+        "livenessProbe": {"tcpSocket": {"port": 80}},
+        "lifecycle": {"preStop": {"httpGet": {"port": 80}}},
+    }
+    student.make(web)
+    student.ready("web")
 
 
 def test_a_controller_makes_no_such_pod_either(student: Student) -> None:
