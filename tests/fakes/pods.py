@@ -285,10 +285,12 @@ def _exactly(connection: socket.socket, count: int) -> bytes | None:
 
 @dataclass
 class NameServer:
-    """A name server over TCP: addresses by whole name; a name in `failing` gives that code."""
+    """A name server over TCP: addresses by whole name; a name in `failing` gives that code, and one in `hanging` no
+    answer, so that nothing asked after it gets one either."""
 
     names: Mapping[str, Sequence[str]]
     failing: Mapping[str, int] = field(default_factory=dict)
+    hanging: Sequence[str] = ()
     asked: list[str] = field(default_factory=list)
     lasting = True
 
@@ -302,6 +304,8 @@ class NameServer:
             at += 1 + question[at]
         name, kind = ".".join(labels), struct.unpack_from("!H", question, at + 1)[0]
         self.asked.append(name)
+        if name in self.hanging:
+            return None
         records = [r for a in self.names.get(name, ()) if (r := _record(a, kind))]
         code = self.failing.get(name, 0 if name in self.names else 3)
         head = number + struct.pack("!HHHHH", 0x8180 | code, 1, len(records), 0, 0)

@@ -40,19 +40,31 @@ class Resolver:
     """How a Pod looks names up: what resolv.conf of it says."""
 
     search: Sequence[str]
+    domain: str
     dots: int = 5
 
-    def candidates(self, name: str) -> Iterator[tuple[str, bool]]:
-        """The whole names that are tried, and whether each is inside the cluster's reach: came by the search list."""
+    def candidates(self, name: str) -> list[tuple[str, bool]]:
+        """The whole names that are tried, and whether each is in the cluster's own domain, which its server knows.
+
+        Those come first, wherever a Pod has them: the others may take the server its time, and one name that stands for
+        something is enough.
+        """
+        tried = [(whole, self._inside(whole)) for whole in self._tried(name)]
+        return sorted(tried, key=lambda one: not one[1])
+
+    def _inside(self, name: str) -> bool:
+        return f".{name}".lower().endswith(f".{self.domain}".lower())
+
+    def _tried(self, name: str) -> Iterator[str]:
         if name.endswith("."):
-            yield name.rstrip("."), True
+            yield name.rstrip(".")
             return
         early = name.count(".") >= self.dots
         if early:
-            yield name, True
-        yield from ((f"{name}.{domain}", True) for domain in self.search)
+            yield name
+        yield from (f"{name}.{domain}".rstrip(".") for domain in self.search)
         if not early and "." in name:  # a single word is nothing outside
-            yield name, False
+            yield name
 
 
 def look_up(access: Access, namespace: str, asked: DnsProbe, until: Deadline) -> Reply:
@@ -97,7 +109,7 @@ def _resolver(access: Access, namespace: str, pod_name: str | None) -> Resolver:
     domain = _domain(access)
     usual = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
     if pod_name is None:
-        return Resolver(usual)
+        return Resolver(usual, domain)
     pod = found_pod(access, namespace, pod_name)
     spec = pod.get("spec") or {}
     own: Any = spec.get("dnsConfig") or {}
@@ -108,7 +120,7 @@ def _resolver(access: Access, namespace: str, pod_name: str | None) -> Resolver:
     dots = next((str(o.get("value")) for o in own.get("options") or () if o.get("name") == "ndots"), "5")
     search = [*usual, *map(str, own.get("searches") or ())][:32]
     # Nothing bounds what a Pod may say here, and resolvers take 15 for more.
-    return Resolver(search, min(int(dots), 15) if dots.isdecimal() and len(dots) < 3 else 5)
+    return Resolver(search, domain, min(int(dots), 15) if dots.isdecimal() and len(dots) < 3 else 5)
 
 
 def _demand_cluster_server(access: Access, pod: Object, own: Any, policy: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from grader.collect import Access
-from grader.collect.probes import asking, limits, web
+from grader.collect.probes import asking, limits, names, web
 from grader.collect.probes.answers import Ending
 from grader.collect.probes.names import Resolver, parse, query
 from grader.collect.probes.websocket import Broken
@@ -32,6 +32,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "DIAL", 0.3)
     monkeypatch.setattr(web, "PROXIED", 0.3)
     monkeypatch.setattr(web, "QUIET", 0.2)
+    monkeypatch.setattr(names, "_UPSTREAM", 0.3)
 
 
 def a_pod(
@@ -407,6 +408,25 @@ def test_dns_as_a_pod_asks(server: FakeApiServer, access: Access) -> None:
     assert one(access, dns={"name": "web", "pod": "gone"}).reason == "no-pod"
 
 
+@pytest.mark.parametrize(
+    ("spec", "name", "expected"),
+    [
+        ({"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}}, "web.shop", "answered"),
+        ({"dnsConfig": {"searches": ["slow.example"]}}, "wbe", "unanswered"),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.96.0.10"], "searches": [
+            "slow.example", "shop.svc.lab.local."]}}, "web", "answered"),
+        ({}, "web.slow.example.", "unanswered"),
+    ],
+)  # fmt: skip
+def test_dns_of_a_pod_that_leads_out_of_the_cluster(
+    server: FakeApiServer, access: Access, spec: dict[str, Any], name: str, expected: str
+) -> None:
+    """How long others take, which a student may name, is no error of ours."""
+    a_name_server(server, NAMES, hanging=["web.shop", "web.slow.example", "wbe.slow.example"])
+    a_pod(server, spec=spec)
+    assert one(access, dns={"name": name, "pod": "web-1"}).state == expected
+
+
 def test_dns_where_the_name_server_is_at_fault(server: FakeApiServer, access: Access) -> None:
     assert "no name server of its own" in one(access, dns={"name": "web"}).said
     a_name_server(server, NAMES)
@@ -429,7 +449,7 @@ def test_a_malformed_answer_of_a_name_server(message: bytes) -> None:
 def test_a_question_that_is_no_name() -> None:
     assert query(1, "web..shop", 1) is None
     assert query(1, "a." * 130 + "b", 1) is None
-    assert [name for name, _ in Resolver(["x"]).candidates("a.b.c.d.e.f")] == ["a.b.c.d.e.f", "a.b.c.d.e.f.x"]
+    assert [name for name, _ in Resolver(["x"], "x").candidates("a.b.c.d.e.f")] == ["a.b.c.d.e.f.x", "a.b.c.d.e.f"]
 
 
 # exec -----------------------------------------------------------------------------------------------------------------
