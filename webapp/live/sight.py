@@ -27,6 +27,8 @@ BREATH, BREATHS, LONGEST_BREATH = 0.1, 3.0, 1.0
 # Calls, scripts and ended processes are looked at again after so many seconds, or so many times what the last look
 # took, and only when something changed: with checks of calls, of other things that no list shows, and without either.
 CALLS_EVERY, BESIDE_EVERY, ENDED_EVERY, BESIDE_TIMES = 0.5, 3.0, 5.0, 10.0
+# But no later than after so many seconds: one probe that hangs must not make the others' answers old.
+LONGEST_BESIDE = 15.0
 # How often the audit log's length is looked at, where a check asks for it.
 LOG_EVERY = 0.3
 LONGEST_TURN = 30.0
@@ -108,16 +110,15 @@ class Sight:
 
     @property
     def _ready(self) -> bool:
-        """Whether there is enough to judge by. What is missing comes with news."""
-        return self.watches.trouble is None and self.watches.complete and self._beside.seen
+        """Whether there is enough to draw. What is missing comes with news."""
+        return self.watches.trouble is None and self.watches.complete
 
     def _look(self, now: float) -> list[News]:
-        lists = self.watches.lists
-        self._report, again = self._judge.judge(lists)
-        news = [
-            *self._news("tasks", {**self._report, "stale": False, "notice": None}),
-            *self._news("cluster", graph.draw(lists, self._namespace)),
-        ]
+        lists, again, news = self.watches.lists, None, list[News]()
+        if self._beside.seen:  # before that there are checks that cannot be judged; its end is news
+            self._report, again = self._judge.judge(lists)
+            news += self._news("tasks", {**self._report, "stale": False, "notice": None})
+        news += self._news("cluster", graph.draw(lists, self._namespace))
         done = time.monotonic()
         self._not_before = done + min(max(BREATH, BREATHS * (done - now)), LONGEST_BREATH)
         self._due = None if again is None else max(done + again, self._not_before)
@@ -206,7 +207,7 @@ class _Beside:
             self._failed, self._wanted, self._not_before = False, True, now + self._every
         if found is None:
             return False
-        self._not_before = now + max(self._every, BESIDE_TIMES * self._took)
+        self._not_before = now + max(self._every, min(BESIDE_TIMES * self._took, LONGEST_BESIDE))
         before = self._judge.evidence
         first, self.seen = not self.seen, True
         self._judge.observed(found)

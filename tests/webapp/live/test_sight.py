@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 from clusters.kubectl import kubectl
 from grader import labfile
+from grader.collect import Access
+from grader.collect.collecting import observe
+from grader.labfile import LoadedLab
 from grader.model import ClusterUnreachable, Evidence
 from proving.start import start
 from tests.conftest import RealCluster
@@ -100,7 +104,7 @@ def test_what_is_the_same_is_not_told_again(
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_TURN", 0.05)
     sight = look(folder(tmp_path), server.kubeconfig(tmp_path))
-    news_until(sight, "cluster", lambda said: True)
+    news_until(sight, "tasks", lambda said: True)
     server.put("v1", "Event", "noise", "shop")
     assert [sight.turn() for _ in range(10)] == [[]] * 10
 
@@ -149,6 +153,36 @@ def test_a_look_beside_that_breaks_is_told(
     sight = look(folder(tmp_path), server.kubeconfig(tmp_path))
     with pytest.raises(ValueError, match="nobody thought of this"):
         news_until(sight, "tasks", lambda said: True)
+
+
+def test_the_picture_does_not_wait_for_the_first_look_beside(
+    server: WatchServer, tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe that hangs takes seconds, a script minutes."""
+    drawn = threading.Event()
+
+    def slow(lab: LoadedLab, access: Access, evidence: Evidence) -> Evidence:
+        assert drawn.wait(30)
+        return observe(lab, access, evidence)
+
+    monkeypatch.setattr(module, "observe", slow)
+    sight = look(folder(tmp_path), server.kubeconfig(tmp_path))
+    news_until(sight, "cluster", lambda said: True)
+    assert "tasks" not in sight._told
+    drawn.set()
+    assert outcomes(news_until(sight, "tasks", lambda said: True)) == {"web": "failed"}
+
+
+def test_a_look_beside_that_takes_long_is_not_the_last_for_long(
+    server: WatchServer, tmp_path: Path, look: Look
+) -> None:
+    sight = look(folder(tmp_path), server.kubeconfig(tmp_path))
+    news_until(sight, "tasks", lambda said: True)
+    beside = sight._beside
+    for took, pause in ((0.01, module.ENDED_EVERY), (1.0, 10.0), (60.0, module.LONGEST_BESIDE)):
+        beside._found, beside._took = sight._judge.evidence, took
+        beside._end(1000.0)
+        assert beside._not_before == 1000.0 + pause
 
 
 def test_nothing_that_answers(server: WatchServer, tmp_path: Path, look: Look) -> None:
