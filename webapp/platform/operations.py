@@ -24,6 +24,7 @@ from webapp.platform.standing import circles, healthz, record, recorded, status
 from webapp.platform.supervision import Supervisor, last_lines, refuse_folder
 from webapp.settings import Settings
 from webapp.workspaces import bare, homes, keeping, places
+from webapp.workspaces.containers import known
 from webapp.workspaces.processes import Process as Running
 from webapp.workspaces.processes import named
 
@@ -80,6 +81,7 @@ def up(settings: Settings, watch: Watch, made: Callable[[list[SignIn]], None]) -
         if left.platform:
             watch.say(f"Ending {len(left.platform)} processes that a crash left behind.")
             _end(left.platform)
+        known.remove(settings)
         if fault := port_fault(settings):
             raise PortalError(fault)
         _install(watch)
@@ -243,6 +245,7 @@ def _shut_down(supervisor: Supervisor, settings: Settings) -> int:
         remains.wait([running], DOWN_WITHIN)
     left = remains.find(settings.data).platform
     _end(left)
+    known.remove(settings)
     for place in places.every(settings.workspaces):
         homes.unmount(place)  # those of containers are mounted on the machine
     return len(left)

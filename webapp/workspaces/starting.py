@@ -19,6 +19,7 @@ from typing import IO
 from webapp.errors import PortalError
 from webapp.settings import Settings
 from webapp.workspaces import bare, homes, places, processes, programs, sandbox, seccomp
+from webapp.workspaces.containers import known
 from webapp.workspaces.limits import Limits
 from webapp.workspaces.places import Place
 from webapp.workspaces.processes import Process
@@ -48,6 +49,7 @@ def start(
     """
     place.make()
     end_leftover(place)
+    known.remove(settings, place)
     without = bare.needed(settings)
     own_uid = os.geteuid() == 0 and not without
     uid = sandbox.FIRST_UID + place.user_id if own_uid else os.geteuid()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_an_image_that_is_built_while_the_portal_runs_is_for_its_next_start(
     engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "sandbox_fault", lambda: "none here")
-    given = handed_on(settings, {})
+    given = handed_on(settings, os.environ)
     engine.has(image.reference())
     assert keeping.spawner(settings) == keeping.CONTAINER, "as the next `up` finds it"
     for name, value in given.items():
@@ -53,7 +54,7 @@ def test_an_engine_that_is_away_while_the_hub_starts_again_changes_nothing(
     engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.has(image.reference())
-    for name, value in handed_on(settings, {}).items():
+    for name, value in handed_on(settings, os.environ).items():
         monkeypatch.setenv(name, value)
     engine.gone()
     assert keeping.spawner(settings) == keeping.CONTAINER
@@ -72,7 +73,8 @@ def test_a_workspace_that_is_no_container_asks_for_no_image(
 def test_a_sandbox_that_the_spawner_of_containers_finds_is_ended(settings: Settings) -> None:
     place = places.of(settings.workspaces, 7)
     place.make()
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as sandbox:
+    sandbox = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    try:
         known = processes.named(sandbox.pid)
         assert known is not None
         place.state.write_text(json.dumps(known.document()))
@@ -81,6 +83,9 @@ def test_a_sandbox_that_the_spawner_of_containers_finds_is_ended(settings: Setti
         spawner.load_state({"pid": known.pid, "process": known.document(), "user_id": 7})
         assert asyncio.run(spawner.poll()) is None
         asyncio.run(spawner.stop())
-        assert sandbox.wait(10) == -signal.SIGKILL
-    assert not place.state.exists()
-    assert asyncio.run(spawner.poll()) == 0
+        assert sandbox.poll() == -signal.SIGKILL
+        assert not place.state.exists()
+        assert asyncio.run(spawner.poll()) == 0
+    finally:
+        sandbox.kill()
+        sandbox.wait()

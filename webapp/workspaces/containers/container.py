@@ -8,7 +8,6 @@ that the platform hands in, and the notebook server listens at a socket that the
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import socket
 import struct
@@ -19,6 +18,7 @@ from typing import Any
 from webapp.errors import PortalError
 from webapp.settings import Settings
 from webapp.workspaces import homes, programs, sandbox, seccomp, starting
+from webapp.workspaces.containers import known
 from webapp.workspaces.limits import MIB, Limits
 from webapp.workspaces.places import Place
 
@@ -32,18 +32,11 @@ ASKS_WITHIN = 60.0
 SPARE = 128 * MIB
 # Workspaces are the first to go where the machine has no memory left.
 EXPENDABLE = 800
-LABEL = "seatrial.workspace"
 # What is covered in a container: what the engine covers by itself, and all that the machine tells of its devices.
 MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys",
 )  # fmt: skip
-
-
-def name(settings: Settings, place: Place) -> str:
-    """The container's name: that of the portal's data folder and of the student in it."""
-    portal = hashlib.sha256(os.fsencode(settings.data)).hexdigest()[:8]
-    return f"seatrial-{portal}-{place.user_id}"
 
 
 def user_id(place: Place) -> int:
@@ -92,7 +85,7 @@ def create_options(settings: Settings, place: Place) -> dict[str, Any]:
         "hostname": "workspace",
         "working_dir": "/",
         "stop_signal": "SIGTERM",
-        "labels": {LABEL: str(settings.data)},
+        "labels": {known.LABEL: str(settings.data)},
         "host_config": {"MaskedPaths": [*MASKED]},
     }
 

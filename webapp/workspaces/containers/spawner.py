@@ -14,7 +14,7 @@ from traitlets import default
 
 from webapp.errors import PortalError
 from webapp.workspaces import homes, places, processes, starting
-from webapp.workspaces.containers import container, image
+from webapp.workspaces.containers import container, image, known
 from webapp.workspaces.control import poke
 from webapp.workspaces.hosting import Workspace, address
 
@@ -39,7 +39,7 @@ class ContainerSpawner(Workspace, DockerSpawner):  # type: ignore[misc]
 
     @default("object_name")
     def _object_name_default(self) -> str:
-        return container.name(self.settings, self.place)
+        return known.name(self.settings, self.place)
 
     @default("extra_create_kwargs")
     def _extra_create_kwargs_default(self) -> dict[str, Any]:
