@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -112,3 +113,60 @@ def test_without_mmdebstrap_the_command_that_installs_it_is_named(
     source = recipe.Debian("bookworm", "http://mirror.example")
     with pytest.raises(PermanentError, match=r"mmdebstrap is not on PATH.*install"):
         debian.unpacked(Workshop(tmp_path, Recorder()), source, ["busybox"])
+
+
+# Does what Debian's does before it fetches anything, and hands over where it would.
+MMDEBSTRAP = """#!/bin/sh
+mkdir -p {root}/etc/apt
+for word in "$@"; do case $word in
+    --setup-hook=*) hook=${{word#*=}};;
+    *.tar.part) goal=$word;;
+esac; done
+echo 'deb {trust}{mirror} bookworm main' > {root}/etc/apt/sources.list
+sh -c "$hook" exec {root} && cat {root}/etc/apt/sources.list > $goal
+{end}
+"""
+
+
+def fetched(place: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, trust: str = "", end: str = "") -> list[str]:
+    from nodeimage.workshop import Workshop
+    from tests.fakes.watch import Recorder
+
+    program = place / "bin" / "mmdebstrap"
+    program.parent.mkdir()
+    program.write_text(MMDEBSTRAP.format(root=place / "root", trust=trust, mirror=mirror, end=end))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    source = recipe.Debian("bookworm", mirror)
+    return debian.unpacked(Workshop(place, Recorder()), source, ["busybox"]).read_text().splitlines()
+
+
+@pytest.mark.parametrize("trust", ["", '[signed-by="/usr/share/keyrings/debian-archive-keyring.gpg"] '])
+def test_debians_updates_are_fetched_from_where_its_packages_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust: str
+) -> None:
+    assert fetched(tmp_path, monkeypatch, "http://mirror.example/debian", trust) == [
+        f"deb {trust}http://mirror.example/debian bookworm main",
+        f"deb {trust}http://mirror.example/debian bookworm-updates main",
+        f"deb {trust}http://mirror.example/debian-security bookworm-security main",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mirror", "security"),
+    [
+        ("http://deb.debian.org/debian/", "http://deb.debian.org/debian-security/"),
+        ("https://m.example/debian/20260101T000000Z", "https://m.example/debian-security/20260101T000000Z"),
+        ("http://mirror.example/all", "http://mirror.example/all"),
+    ],
+)
+def test_security_lies_beside_the_packages(mirror: str, security: str) -> None:
+    assert debian.security(mirror) == security
+
+
+def test_a_mirror_without_updates_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "E: The repository 'http://m.example/debian-security bookworm-security Release' does not have a Release file."
+    )
+    with pytest.raises(PermanentError, match=r"http://m.example/debian-security has no signed bookworm-security: name"):
+        fetched(tmp_path, monkeypatch, "http://m.example/debian", end=f'echo "{said}"; exit 25')

@@ -3,6 +3,8 @@ touched."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +37,22 @@ def installed(workshop: Workshop, debian: Debian, packages: Sequence[str]) -> Pa
     return _fetched(workshop, debian, packages, "debian", options)
 
 
+def security(mirror: str) -> str:
+    """Where a mirror has Debian's security updates: in `debian-security` beside `debian`, else among its packages."""
+    return re.sub(r"/debian(?=/|$)", "/debian-security", mirror)
+
+
+def _updated(debian: Debian) -> str:
+    """What mmdebstrap runs to add Debian's updates, which by itself it does only where it chooses the mirror.
+
+    The line that it wrote is repeated: it has found out by which keys that one is to be trusted.
+    """
+    suite, safe = debian.suite, security(debian.mirror)
+    more = rf"\1{debian.mirror} {suite}-updates \3\n\1{safe} {suite}-security \3"
+    edit = rf"s|^(deb( \[.*\])? )\S+ {suite} (.*)$|&\n{more}|"
+    return f'sed -E -i {shlex.quote(edit)} "$1/etc/apt/sources.list"'
+
+
 def versions(tar: Path) -> dict[str, str]:
     """The version of each package in a tar file of ours, without its epoch."""
     fields = [line.removesuffix(".deb").split("_") for line in content(tar, LISTING).decode().split()]
@@ -43,6 +61,7 @@ def versions(tar: Path) -> dict[str, str]:
 
 def _fetched(workshop: Workshop, debian: Debian, packages: Sequence[str], name: str, options: Sequence[str]) -> Path:
     wanted = sorted(set(packages))
+    options = [*options, f"--setup-hook={_updated(debian)}"]
     name = f"{name}-{debian.suite}-{wanted[0]}-{digest(*wanted)[:6]}"
 
     def fetch(goal: Path) -> None:
@@ -75,9 +94,15 @@ def _sentence(fault: processes.CommandError, debian: Debian) -> str:
     if "No space left" in fault.output:
         return "the disk is full: a node image takes 3 GB while it is made; free some and run this again"
     if any(
-        words in fault.output for words in ("Temporary failure resolving", "Could not connect", "Unable to connect")
+        words in fault.output
+        for words in ("Temporary failure resolving", "Could not resolve", "Could not connect", "Unable to connect")
     ):
         return f"{debian.mirror} cannot be reached; name a mirror of yours with --mirror, or try again later"
+    if lacking := re.search(r"The repository '(\S+) (\S+) (In)?Release' (does not have|is not signed)", fault.output):
+        return (
+            f"{lacking[1]} has no signed {lacking[2]}: name a mirror with --mirror that has Debian's updates too, "
+            "those of security in debian-security beside debian"
+        )
     if "newuidmap" in fault.output or "/etc/subuid" in fault.output or "unshare" in said[-1]:
         return (
             f"mmdebstrap may not make a namespace here ({said[-1].removeprefix('E: ')}): as another user than root it "
