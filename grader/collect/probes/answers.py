@@ -16,15 +16,16 @@ _END = b"\r\n\r\n"
 
 
 class Ending:
-    """Knows when an answer is whole: servers often keep a connection open that was to be closed. The head is read once,
-    so that an answer in a thousand pieces costs no more than one in two."""
+    """Knows when an answer is whole: servers often keep a connection open that was to be closed. It looks at every byte
+    once, so that an answer in a thousand pieces costs no more than one in two."""
 
     def __init__(self) -> None:
         """Nothing has come yet."""
-        self._from = self._scanned = 0  # where the head begins, and how far its end was looked for
+        # Where the head begins, then the next chunk or trailer; and how far the end of that was looked for.
+        self._from = self._scanned = 0
         self._head_seen = False
         self._whole: int | None = None  # bytes; None where the body says itself where it ends
-        self._chunked = False
+        self._chunked = self._trailing = False
 
     def reached(self, raw: bytearray) -> bool:
         """Whether what follows these bytes, all that have come, is no part of the answer any more."""
@@ -41,11 +42,31 @@ class Ending:
                 response = begun(bytes(raw[self._from : end + len(_END)]))
             except (HTTPException, ValueError):
                 return True
+            self._from = self._scanned = end + len(_END)
             self._chunked = bool(response.chunked)
             self._whole = None if response.length is None else end + len(_END) + response.length
         if self._chunked:
-            return raw.endswith(b"0" + _END)
+            return self._last_chunk(raw)
         return self._whole is not None and len(raw) >= self._whole
+
+    def _last_chunk(self, raw: bytearray) -> bool:
+        """Whether the last chunk has come, with the lines behind it, or something that is none."""
+        while (end := raw.find(b"\n", max(self._from, self._scanned))) >= 0:
+            line, self._from = bytes(raw[self._from : end]).strip(), end + 1
+            if self._trailing:
+                if not line:
+                    return True
+                continue
+            try:
+                size = int(line.partition(b";")[0], 16)
+            except ValueError:
+                return True
+            if size < 0:
+                return True
+            self._trailing = size == 0
+            self._from += size + len(b"\r\n") if size else 0
+        self._scanned = len(raw)
+        return False
 
 
 class _Said:

@@ -179,6 +179,42 @@ def test_an_answer_ends_where_it_says() -> None:
                 assert ending.reached(raw_)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "over"),
+    [
+        (b"5;x=y\r\nab0\r\n\r\n", False),  # its data end as an answer does
+        (b"5\r\nab0\r\n\r\n0\r\n\r\n", True),
+        (b"A\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\nX-Trailer: 0\r\n\r\n", True),
+        (b"1\r\nx\r\n0\r\nX-Trailer: 0\r\n", False),
+        (b"1\r\nx\r\n-1\r\n", True),  # what is no chunk is no part of the answer
+        (b"1\r\nx\r\nzz\r\n", True),
+    ],
+)
+def test_an_answer_in_chunks_ends_with_the_last(chunks: bytes, over: bool) -> None:
+    whole = CHUNKED + chunks
+    for step in (1, 7, len(whole)):
+        ending, come, ended = Ending(), bytearray(), False
+        for at in range(0, len(whole), step):
+            assert not ended
+            come += whole[at : at + step]
+            ended = ending.reached(come)
+        assert ended is over
+
+
+def test_an_answer_in_many_pieces_costs_no_more_than_in_one() -> None:
+    begun, ending, come = time.process_time(), Ending(), bytearray(CHUNKED)
+    for _ in range(40000):
+        come += b"1\r\nx\r\n"
+        assert not ending.reached(come)
+    for _ in range(400):  # a size without an end
+        come += b"f" * 100
+        assert not ending.reached(come)
+    assert time.process_time() - begun < 2.0
+
+
 @pytest.mark.parametrize("endless", [b"X-More: 1\r\n" * 3000, b"x" * 30000])
 def test_a_head_that_never_ends_is_no_answer(server: FakeApiServer, access: Access, endless: bytes) -> None:
     whole = raw(b"HTTP/1.1 200 OK\r\n", lasting=endless)
