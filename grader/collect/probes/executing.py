@@ -49,14 +49,17 @@ def execute(at: Kubeconfig, pod: str, container: str, command: Sequence[str], un
 
 # Closing its stream does not end a command that prints nothing: containerd lets it run on. So it is looked for by its
 # words among the processes that came by exec (they have no parent inside), and killed with its children (it leads a
-# group).
+# group). One that has become another program (`sh -c 'sleep 9'` does) has other words, and is not found: exec can give
+# a process no other mark that it keeps, and a program that does so would have to be in the image.
 _KILL = """
+n='
+'
 for d in /proc/[0-9]*; do
-  p=${d#/proc/}; parent=; words=
+  p=${d#/proc/}; parent=; words=; line=
   [ "$p" = 1 ] || [ "$p" = $$ ] && continue
   while read -r k v; do [ "$k" = PPid: ] && parent=$v && break; done < "$d/status"
-  IFS= read -r words < "$d/cmdline"
-  [ "$parent" = 0 ] && [ "$words" = "$1" ] && kill -9 -- -"$p"
+  while IFS= read -r line; do words="$words$line$n"; done < "$d/cmdline"
+  [ "$parent" = 0 ] && [ "$words$line" = "$1" ] && kill -9 -- -"$p"
 done 2> /dev/null
 """
 _KILL_TIME = 2.0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import repeat
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
 from grader.collect import Access
-from grader.collect.probes import asking, limits, names, web
+from grader.collect.probes import asking, executing, limits, names, web
 from grader.collect.probes.answers import Ending
 from grader.collect.probes.names import Resolver, parse, query
 from grader.collect.probes.websocket import Broken
@@ -515,6 +518,22 @@ def test_a_command_that_never_ends_is_cut(server: FakeApiServer, access: Access)
     a_pod(server, does=FakePod(commands={("sleep",): Command([b"z"], code=None)}))
     found = one(access, exec={"pod": "web-1", "command": ["sleep"]})
     assert (found.code, found.cut, found.text) == (None, "time", "z")
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "busybox"])
+@pytest.mark.parametrize("command", [["sleep", "9"], ["sh", "-c", "sleep 8\nsleep 9"], ["sh", "-c", "sleep 8\n\n9\n"]])
+def test_a_command_that_was_cut_is_found_by_its_words(tmp_path: Path, shell: str, command: list[str]) -> None:
+    """Among processes as a container's /proc shows them. Those that did not come by exec are let be."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"this system has no {shell}")
+    for number, parent, words in ((1, 0, command), (7, 0, command), (8, 7, command), (9, 0, [*command, "x"])):
+        process = tmp_path / str(number)
+        process.mkdir()
+        (process / "status").write_text(f"Name:\tx\nPPid:\t{parent}\nUid:\t0\n")
+        (process / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in words))
+    script = executing._KILL.replace("/proc", str(tmp_path)).replace("kill -9", "echo")
+    run = [shell, *(["sh"] if shell == "busybox" else []), "-c", script, "sh", "".join(command)]
+    assert subprocess.run(run, capture_output=True, text=True, check=False).stdout == "-- -7\n"
 
 
 @pytest.mark.parametrize(
