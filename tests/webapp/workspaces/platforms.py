@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -108,14 +109,16 @@ def a_platform(data: Path, *users: str, path: str | None = None, spawner: str = 
 
 def type_into(platform: Platform, name: str, words: str) -> str:
     """Type a line into ada's terminal, as a browser does. What was said until it was done."""
+    # A terminal first says again what stood on it, the end of an earlier line among that.
+    done = secrets.token_hex(4)
 
     async def typing() -> str:
         headers = {"Authorization": f"token {platform.api._token('ada')}"}
         url = f"{platform.settings.address}/user/ada/terminals/websocket/{name}"
         async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as terminal:
-            await terminal.send_json(["stdin", f"{words}; echo 'd''one'\r"])
+            await terminal.send_json(["stdin", f"{words}; echo 'done'-{done}\r"])
             said = ""
-            while "done" not in said:
+            while f"done-{done}" not in said:
                 message = await terminal.receive(60)
                 told = json.loads(message.data)
                 said += told[1] if told[0] == "stdout" else ""
