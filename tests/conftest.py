@@ -38,11 +38,12 @@ os.environ.setdefault("SEATRIAL_PROVIDER", "kwok")
 
 @dataclass(frozen=True)
 class RealCluster:
-    """A running cluster: its name, and the kubeconfig of either identity."""
+    """A running cluster: its name, the kubeconfig of either identity, and the XDG_DATA_HOME that knows it."""
 
     name: str
     admin: Path
     student: Path
+    data: Path
 
 
 def unmet() -> str | None:
@@ -101,7 +102,7 @@ def real_cluster(of: str, data: Path, images: Sequence[str] = ()) -> Iterator[Re
     try:
         with _home(data):
             its.create(ClusterSpec("tests"))
-            real = RealCluster("tests", its.kubeconfig("tests", "admin"), its.kubeconfig("tests", "student"))
+            real = RealCluster("tests", its.kubeconfig("tests", "admin"), its.kubeconfig("tests", "student"), data)
             its.bring("tests", images)
         yield real
     finally:

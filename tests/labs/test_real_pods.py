@@ -16,7 +16,10 @@ from tests.conftest import RealCluster
 
 @pytest.mark.kind
 @pytest.mark.parametrize("folder", labfile.catalogue(), ids=lambda folder: folder.name)
-def test_the_solution_has_full_marks_and_nothing_is_skipped(folder: Path, kind_cluster: RealCluster) -> None:
+def test_the_solution_has_full_marks_and_nothing_is_skipped(
+    folder: Path, kind_cluster: RealCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(kind_cluster.data))
     proof = Proof(folder, times=1)
     provider("kind").bring(kind_cluster.name, proof.lab.spec.images)
     stand = Stand(kind_cluster.name, kind_cluster.admin, kind_cluster.student, "student")

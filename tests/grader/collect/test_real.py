@@ -212,7 +212,8 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealClus
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     kwok = provider("kwok")
     kwok.create(ClusterSpec("mortal"))
-    yield RealCluster("mortal", kwok.kubeconfig("mortal", "admin"), kwok.kubeconfig("mortal", "student"))
+    files = kwok.kubeconfig("mortal", "admin"), kwok.kubeconfig("mortal", "student")
+    yield RealCluster("mortal", *files, tmp_path / "data")
     kwok.delete("mortal")
 
 
