@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from grader.checks.probing import ANSWERED, UNANSWERED
 from grader.labfile.schema import Probe
-from grader.model import Evidence, Outcome, Probed, Reply, Snapshot
+from grader.model import Evidence, Outcome, Reply, Snapshot
 
 
 def otherwise(check: object, check_id: str) -> Callable[[Evidence], Evidence]:
@@ -35,4 +35,4 @@ def _replied(look: Snapshot, check_id: str, reply: Reply) -> Snapshot:
     seen = (look.probes or {}).get(check_id)
     if seen is None:
         return look
-    return replace(look, probes={**(look.probes or {}), check_id: Probed(seen.question, (reply,))})
+    return replace(look, probes={**(look.probes or {}), check_id: replace(seen, replies=(reply,))})
