@@ -110,7 +110,7 @@ def records(provider: str) -> list[Record]:
 
     A record that cannot be read is passed over: it must not hide all others.
     """
-    return [r for r in map(_readable, names()) if r and r.provider == provider and (r.ready or not held(r.name))]
+    return [r for r in map(readable, names()) if r and r.provider == provider and (r.ready or not held(r.name))]
 
 
 def unreadable() -> list[PermanentError]:
@@ -126,10 +126,11 @@ def unreadable() -> list[PermanentError]:
 
 def ports() -> set[int]:
     """The ports of every cluster, whoever provides it."""
-    return {port for name in names() if (record := _readable(name)) for port in record.ports}
+    return {port for name in names() if (record := readable(name)) for port in record.ports}
 
 
-def _readable(name: str) -> Record | None:
+def readable(name: str) -> Record | None:
+    """The same as `load`, and None for a record that is damaged."""
     try:
         return load(name)
     except PermanentError:

@@ -68,7 +68,7 @@ def again(lab: LoadedLab, access: Access, evidence: Evidence, *, only: frozenset
     """
     access.afresh()
     probed = lasting(lab)
-    earlier = _within((*evidence.earlier, _kept(evidence.now, held(lab), probed)), longest_hold(lab))
+    earlier = within((*evidence.earlier, _kept(evidence.now, held(lab), probed)), longest_hold(lab))
     if only is not None:
         now = _look(lab, access, only)
         return replace(evidence, earlier=earlier, now=replace(now, probes=_probes(lab, access, evidence, probed)))
@@ -161,11 +161,11 @@ def _look(lab: LoadedLab, access: Access, chosen: Iterable[Want]) -> Snapshot:
     return Snapshot(at, time.monotonic(), tuple(found))
 
 
-def _within(looks: Sequence[Snapshot], hold: float | None) -> Sequence[Snapshot]:
+def within(looks: Sequence[Snapshot], hold: float | None) -> Sequence[Snapshot]:
     """The looks that a check with `hold` can still ask about: the last `hold` seconds, and one look before them."""
     if hold is None:
         return ()
-    old = sum(1 for one in looks if one.span[1] <= looks[-1].seconds - hold)
+    old = sum(1 for one in looks if one.span[1] <= looks[-1].span[0] - hold)
     return looks[max(0, old - 1) :]
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from grader import reports
 from grader.checks import held
-from grader.collect.collecting import everything, lasting, longest_hold, walk
+from grader.collect.collecting import everything, lasting, longest_hold, walk, within
 from grader.evaluate import evaluate
 from grader.grading import Holding
 from grader.labfile import LoadedLab
@@ -35,7 +34,7 @@ class Judge:
         self._lasting = lasting(lab)
         self._hold = longest_hold(lab)
         self._holding = Holding(lab)
-        self._looks: deque[Snapshot] = deque()
+        self._looks: Sequence[Snapshot] = ()
         self._again = CLOCK if any(isinstance(c, Cel) and "now" in c.cel for _, c in walk(lab)) else None
 
     @property
@@ -70,7 +69,7 @@ class Judge:
         now, at = self.evidence.now, time.monotonic()
         probes = now.probes and {i: replace(one, seconds=at) for i, one in now.probes.items()}
         self.evidence = replace(self.evidence, now=replace(now, probes=probes))
-        self._looks.clear()
+        self._looks = ()
         self._holding = Holding(self.lab)
 
     def judge(self, lists: Sequence[ObjectList]) -> tuple[dict[str, Any], float | None]:
@@ -79,7 +78,7 @@ class Judge:
         A check that is true and has still to hold is failed, and its task says `holding`.
         """
         now = replace(_snapshot(exactly(lists, self.wants)), probes=self.evidence.now.probes)
-        seen = replace(self.evidence, now=now, earlier=tuple(self._looks))
+        seen = replace(self.evidence, now=now, earlier=self._looks)
         pending = self._holding.pending(seen)
         report = evaluate(self.lab, seen)
         self._remember(now)
@@ -92,9 +91,7 @@ class Judge:
             return
         probes = {i: one for i, one in (now.probes or {}).items() if i in self._lasting} or None
         kept = replace(now, lists=exactly(now.lists, self._held), probes=probes)
-        self._looks.append(kept)
-        while len(self._looks) > 1 and self._looks[1].span[1] <= kept.span[0] - self._hold:
-            self._looks.popleft()
+        self._looks = within((*self._looks, kept), self._hold)
 
 
 def exactly(lists: Sequence[ObjectList], wants: Iterable[Want]) -> tuple[ObjectList, ...]:

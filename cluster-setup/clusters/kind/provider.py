@@ -72,10 +72,7 @@ class KindProvider:
 
     def _engine(self, name: str) -> Engine:
         """The engine that has the cluster's nodes, be they half made; else the one that answers. Raises EngineError."""
-        try:
-            record = store.load(name)
-        except PermanentError:
-            record = None
+        record = store.readable(name)
         return engines.find(record.engine if record else "")
 
     def _remove(self, engine: Engine | None, name: str) -> None:

@@ -135,8 +135,8 @@ def test_a_look_reaches_back_to_the_last_that_was_answered_in_it() -> None:
     """A probe may be answered long after the lists were: until then only the look before proves anything."""
     slow = Snapshot("", 0.5, (), {"do/0": Probed("", (), 5.5)})
     looks = [Snapshot("", 0.0, ()), slow, Snapshot("", 9.0, ())]
-    assert collecting._within(looks, 8.0) == looks
-    assert collecting._within([*looks, Snapshot("", 13.5, ())], 8.0) == [*looks[1:], Snapshot("", 13.5, ())]
+    assert collecting.within(looks, 8.0) == looks
+    assert collecting.within([*looks, Snapshot("", 13.5, ())], 8.0) == [*looks[1:], Snapshot("", 13.5, ())]
 
 
 def test_without_hold_no_look_is_kept(server: FakeApiServer, tmp_path: Path) -> None:

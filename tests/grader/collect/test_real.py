@@ -16,15 +16,13 @@ from click.testing import CliRunner, Result
 
 from clusters.kubectl import kubectl
 from clusters.kwok.layout import Layout
-from clusters.model import ClusterSpec
-from clusters.registry import provider
 from clusters.tools import program
 from grader.cli import grade, regrade
 from grader.collect import Access, collect, script
 from grader.collect import lists as lists_module
 from grader.collect.lists import lists
 from grader.model import Outcome, Want
-from tests.conftest import RealCluster, demand_programs
+from tests.conftest import RealCluster, demand_programs, real_cluster
 from tests.grader import small
 from tests.grader.collect.certificates import DAY, NOW, expired_copy
 from tests.grader.collect.test_script import needs_bubblewrap
@@ -210,11 +208,8 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealClus
     """A cluster whose API server may be killed."""
     demand_programs()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    kwok = provider("kwok")
-    kwok.create(ClusterSpec("mortal"))
-    files = kwok.kubeconfig("mortal", "admin"), kwok.kubeconfig("mortal", "student")
-    yield RealCluster("mortal", *files, tmp_path / "data")
-    kwok.delete("mortal")
+    with real_cluster("kwok", tmp_path / "data") as real:
+        yield real
 
 
 def test_an_api_server_that_is_killed_half_way(mortal: RealCluster, tmp_path: Path) -> None:
